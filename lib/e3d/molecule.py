@@ -1,0 +1,128 @@
+"""From SMILES to geometry, and from geometry to bonds and bond classes."""
+
+from __future__ import annotations
+
+import numpy as np
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdForceFieldHelpers
+
+from e3d.errors import E3DError
+
+#: Symbols of bond orders in a bond class; a bond that cannot be perceived is `~`.
+ORDER_SYMBOLS = {
+    Chem.BondType.SINGLE: "-",
+    Chem.BondType.DOUBLE: "=",
+    Chem.BondType.TRIPLE: "#",
+    Chem.BondType.AROMATIC: ":",
+}
+
+
+def parse_smiles(smiles: str) -> Chem.Mol:
+    """RDKit molecule of a SMILES with hydrogens added as atoms, after the heavy ones.
+
+    Raises E3DError when RDKit cannot parse or sanitize it.
+    """
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None or molecule.GetNumAtoms() == 0:
+        raise E3DError(
+            f"SMILES {smiles!r} cannot be parsed; check brackets, ring closures and valences"
+        )
+    return Chem.AddHs(molecule)
+
+
+def mapped_smiles(molecule: Chem.Mol) -> str:
+    """SMILES with every hydrogen written and atom-map numbers 1…N giving the atom order."""
+    copy = Chem.Mol(molecule)
+    for atom in copy.GetAtoms():
+        atom.SetAtomMapNum(atom.GetIdx() + 1)
+    return Chem.MolToSmiles(copy)
+
+
+def from_mapped_smiles(smiles: str) -> Chem.Mol:
+    """RDKit molecule whose atoms stand in the order of the SMILES' atom-map numbers.
+
+    Raises E3DError when the SMILES cannot be parsed or its atoms are not all mapped.
+    """
+    parameters = Chem.SmilesParserParams()
+    parameters.removeHs = False
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles, parameters)
+    if molecule is None:
+        raise E3DError(f"SMILES {smiles!r} cannot be parsed")
+    numbers = [atom.GetAtomMapNum() for atom in molecule.GetAtoms()]
+    if sorted(numbers) != list(range(1, len(numbers) + 1)):
+        raise E3DError(f"SMILES {smiles!r}: atom maps must number every atom, hydrogens too, from 1")
+    return Chem.RenumberAtoms(molecule, [int(i) for i in np.argsort(numbers)])
+
+
+def embed(molecule: Chem.Mol, *, seed: int) -> np.ndarray:
+    """Positions (N, 3) in Å of one ETKDG conformer, improved by MMFF94 where it has parameters.
+
+    Raises E3DError when no conformer can be embedded.
+    """
+    copy = Chem.Mol(molecule)
+    parameters = rdDistGeom.ETKDGv3()
+    parameters.randomSeed = seed
+    with rdBase.BlockLogs():
+        failed = rdDistGeom.EmbedMolecule(copy, parameters) < 0
+        if failed:
+            parameters.useRandomCoords = True
+            failed = rdDistGeom.EmbedMolecule(copy, parameters) < 0
+        if failed:
+            raise E3DError(
+                f"no 3D conformer of {Chem.MolToSmiles(copy)!r} can be embedded; the graph may be "
+                "too strained. Give a structure file instead"
+            )
+        if rdForceFieldHelpers.MMFFHasAllMoleculeParams(copy):
+            rdForceFieldHelpers.MMFFOptimizeMolecule(copy)
+    return np.asarray(copy.GetConformer().GetPositions())
+
+
+def bond_pairs(molecule: Chem.Mol) -> np.ndarray:
+    """Bonds as atom index pairs i < j, shape (n_bonds, 2), in lexicographic order."""
+    pairs = [sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in molecule.GetBonds()]
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+
+
+def bond_class(molecule: Chem.Mol, i: int, j: int) -> str:
+    """Class of the bond i–j: elements in alphabetical order around the symbol of the order."""
+    first, second = sorted(molecule.GetAtomWithIdx(int(k)).GetSymbol() for k in (i, j))
+    bond = molecule.GetBondBetweenAtoms(int(i), int(j))
+    return f"{first}{ORDER_SYMBOLS.get(bond.GetBondType(), '~')}{second}"
+
+
+def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int = 0) -> Chem.Mol:
+    """RDKit molecule with the bonds perceived from a geometry, atoms in the given order.
+
+    Connectivity and orders by RDKit's `rdDetermineBonds`; where no valid assignment of orders
+    exists, every order is left open (bond class `C~C`).
+
+    atomic_numbers (N,); positions (N, 3) in Å; charge in e.
+    """
+    molecule = Chem.RWMol()
+    for number in atomic_numbers:
+        molecule.AddAtom(Chem.Atom(int(number)))
+    conformer = Chem.Conformer(len(atomic_numbers))
+    conformer.SetPositions(np.asarray(positions, dtype=float))
+    molecule.AddConformer(conformer)
+    molecule = molecule.GetMol()
+    with rdBase.BlockLogs():
+        rdDetermineBonds.DetermineConnectivity(molecule)
+        ordered = Chem.Mol(molecule)
+        try:
+            rdDetermineBonds.DetermineBondOrders(ordered, charge=charge)
+            Chem.SanitizeMol(ordered)
+            return ordered
+        except ValueError:
+            pass
+    unordered = Chem.RWMol(molecule)
+    for bond in unordered.GetBonds():
+        bond.SetBondType(Chem.BondType.UNSPECIFIED)
+    return unordered.GetMol()
+
+
+def keeps_its_bonds(molecule: Chem.Mol, positions: np.ndarray) -> bool:
+    """Whether a geometry (N, 3) in Å has exactly the connectivity of the molecule's graph."""
+    found = perceive([a.GetAtomicNum() for a in molecule.GetAtoms()], positions)
+    return np.array_equal(bond_pairs(found), bond_pairs(molecule))
