@@ -1,0 +1,211 @@
+"""Intervals that respect molecules, the accuracy score, and rounding that outlives a change of CPU.
+
+Bonds of one molecule are not independent, so every interval here is a bootstrap over groups
+(molecules): whole groups are drawn with replacement and all their rows come along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypedDict, TypeVar
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int, Shaped
+from scipy import stats
+
+from e3d.errors import E3DError
+
+#: Two-sided coverage of every interval in the project.
+CONFIDENCE = 0.95
+_Results = TypeVar("_Results", pd.DataFrame, dict)
+
+
+class Estimate(TypedDict):
+    """A number with its interval, as it stands in `results/metrics.json`.
+
+    `low` and `high` are None where fewer than two groups leave the spread unknown; `n` counts rows
+    (bonds, reactions), not groups.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def rows_by_group(groups: Sequence[Any] | Shaped[np.ndarray, " n"]) -> list[Int[np.ndarray, " _"]]:
+    """Row indices of each distinct group, groups in sorted order.
+
+    groups: (n,) labels, one per row. Raises E3DError when there are no rows or a label is missing.
+    """
+    labels = pd.Series(np.asarray(groups))
+    if labels.empty or labels.isna().any():
+        raise E3DError(
+            f"expected one group label per row, got {int(labels.isna().sum())} missing among "
+            f"{len(labels)} rows; drop rows without a molecule first"
+        )
+    return [np.sort(rows) for rows in labels.groupby(labels, sort=True).indices.values()]
+
+
+def bootstrap_distribution(
+    statistic: Callable[[Int[np.ndarray, " _"]], float],
+    groups: Sequence[Any] | Shaped[np.ndarray, " n"],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Float[np.ndarray, " n_resamples"]:
+    """The statistic over resamples of whole groups, reproducible for a given seed.
+
+    statistic: takes row indices, repeated as often as their group was drawn, and returns a number;
+    groups: (n,) labels of the rows, usually molecule names. Empty for fewer than two groups.
+    """
+    members = rows_by_group(groups)
+    if len(members) < 2:
+        return np.empty(0)
+    return stats.bootstrap(
+        (np.arange(len(members)),),
+        lambda drawn: statistic(np.concatenate([members[k] for k in drawn])),
+        vectorized=False,
+        method="percentile",
+        n_resamples=n_resamples,
+        rng=seed,
+    ).bootstrap_distribution
+
+
+def estimate(
+    values: Shaped[np.ndarray, "n ..."] | Sequence[float],
+    groups: Sequence[Any] | Shaped[np.ndarray, " n"] | None = None,
+    *,
+    statistic: Callable[[np.ndarray], float] = np.mean,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """`statistic` of the values with its percentile bootstrap interval over groups.
+
+    values: (n,) numbers, or (n, …) rows that are drawn together; groups: (n,) labels, default every
+    row by itself; statistic: takes an array like `values` and returns one number. The result has
+    the unit of the statistic. Resamples on which the statistic is not finite are left out.
+
+    Raises E3DError when `values` is empty, or `groups` has another length.
+    """
+    values = np.asarray(values)
+    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
+    if len(values) == 0 or len(values) != len(groups):
+        raise E3DError(
+            f"expected as many values as group labels and at least one, got {len(values)} values "
+            f"and {len(groups)} labels; was a table filtered on one side only?"
+        )
+    sample = bootstrap_distribution(
+        lambda rows: float(statistic(values[rows])), groups, n_resamples=n_resamples, seed=seed
+    )
+    return interval(float(statistic(values)), sample, len(values))
+
+
+def interval(
+    value: float,
+    sample: Float[np.ndarray, " n_resamples"],
+    n: int,
+    *,
+    centred: bool = False,
+) -> Estimate:
+    """The dictionary form of a value with the interval that its bootstrap sample gives.
+
+    Percentile interval; with `centred`, [v − (q₉₇.₅ − m), v + (m − q₂.₅)] about the value v, with m
+    the mean of the sample: for statistics such as entropies, whose resamples are biased further
+    than the estimate itself (repeated molecules add nothing new), and which are bias-corrected by
+    other means. n: number of rows that the value rests on.
+    """
+    finite = sample[np.isfinite(sample)]
+    if len(finite) < 2:
+        return {"value": value, "low": None, "high": None, "n": n}
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(finite, [tail, 1 - tail])
+    if centred:
+        low, high = value - (high - finite.mean()), value + (finite.mean() - low)
+    return {"value": value, "low": float(low), "high": float(high), "n": n}
+
+
+def scores(
+    values: Float[np.ndarray, " n"] | Sequence[float],
+    references: Float[np.ndarray, " n"] | Sequence[float],
+) -> Float[np.ndarray, " n"]:
+    """max(0, 1 − |value − reference| / reference) for each pair, between 0 and 1.
+
+    Values and references in the same unit, references positive (bond dissociation energies are
+    reported positive). Raises E3DError for a reference that is not positive, or unequal lengths.
+    """
+    values, references = np.asarray(values, dtype=float), np.asarray(references, dtype=float)
+    if values.shape != references.shape or not (references > 0).all():
+        raise E3DError(
+            f"expected one positive reference per value, got {values.shape} values and references "
+            f"of shape {references.shape} from {references.min(initial=np.inf):g}; a bond "
+            "dissociation energy is positive, and a missing reference must be dropped first"
+        )
+    return np.maximum(0.0, 1.0 - np.abs(values - references) / references)
+
+
+def accuracy(
+    values: Float[np.ndarray, " n"] | Sequence[float],
+    references: Float[np.ndarray, " n"] | Sequence[float],
+    groups: Sequence[Any] | Shaped[np.ndarray, " n"] | None = None,
+    **options: int,
+) -> Estimate:
+    """Unweighted mean of `scores`, with its interval over groups (default: every row by itself).
+
+    Values and references as for `scores`; options: `n_resamples` and `seed` of `estimate`.
+    """
+    return estimate(scores(values, references), groups, **options)
+
+
+def accuracy_gain(
+    values: Float[np.ndarray, " n"] | Sequence[float],
+    null_values: Float[np.ndarray, " n"] | Sequence[float],
+    references: Float[np.ndarray, " n"] | Sequence[float],
+    groups: Sequence[Any] | Shaped[np.ndarray, " n"] | None = None,
+    **options: int,
+) -> Estimate:
+    """Accuracy of the model minus that of a null on the same reactions, with its paired interval.
+
+    Each resample draws the same reactions for both, so that what makes a reaction hard for both
+    cancels. Positive: the model is closer to the references than the null.
+    """
+    gains = scores(values, references) - scores(null_values, references)
+    return estimate(gains, groups, **options)
+
+
+def spearman(
+    values: Float[np.ndarray, " n"] | Sequence[float],
+    references: Float[np.ndarray, " n"] | Sequence[float],
+) -> float:
+    """Spearman's rank correlation; NaN, without a warning, where either side is constant."""
+    values, references = np.asarray(values), np.asarray(references)
+    if len(values) < 2 or np.ptp(values) == 0 or np.ptp(references) == 0:
+        return float("nan")
+    return float(stats.spearmanr(values, references).statistic)
+
+
+def significant(value: float | None, digits: int = 4, decimals: int = 6) -> float | None:
+    """A number to `digits` significant digits, and to no more than `decimals` decimal places.
+
+    Result tables hold such numbers, so that the last bits, which differ between CPUs, do not show;
+    the limit on decimals turns rounding noise about zero into zero. None and NaN pass through.
+    """
+    if value is None or not np.isfinite(value):
+        return value
+    return round(float(f"{value:.{digits - 1}e}"), decimals) + 0.0  # +0.0: no negative zero
+
+
+def rounded(results: _Results, digits: int = 4, decimals: int = 6) -> _Results:
+    """A table, or a (nested) dictionary of metrics, with every float rounded by `significant`."""
+    if isinstance(results, pd.DataFrame):
+        floats = results.select_dtypes("floating").columns
+        return results.assign(
+            **{str(c): results[c].map(lambda v: significant(v, digits, decimals)) for c in floats}
+        )
+    return {
+        key: rounded(value, digits, decimals) if isinstance(value, dict)
+        else significant(value, digits, decimals) if isinstance(value, (float, np.floating))
+        else value
+        for key, value in results.items()
+    }  # fmt: skip
