@@ -109,7 +109,7 @@ def _binding_energies(paths: list[Path], method: str) -> tuple[pd.DataFrame, pd.
 
 
 def residual_summary(residuals: pd.DataFrame) -> pd.DataFrame:
-    """Residuals by fold (train, held out) in meV/atom: n_molecules, rmse, median_abs, rmse_isolated.
+    """Residuals in meV/atom by fold: n_molecules, rmse, median_abs, rmse_isolated.
 
     `rmse_isolated` is the root mean square with the method's own isolated atoms as zero; the median
     absolute residual stands beside the root mean square, which single molecules dominate.

@@ -1,10 +1,10 @@
-"""SPICE-schema HDF5 data sets: read lazily, validated at the boundary, converted to eV and Å once."""
+"""SPICE-schema HDF5 data sets: read lazily, validated on reading, in eV and Å from there on."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -12,10 +12,11 @@ import h5py
 import numpy as np
 from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 from ase.data import chemical_symbols
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
 from e3d import files
 from e3d.errors import E3DError
+from e3d.schema import SCHEMA, read_fields, read_text
 from e3d.units import (
     ANGSTROM_PER_BOHR,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
@@ -26,13 +27,8 @@ from e3d.units import (
 TYPE_NAMES = ("H", "C", "N", "O", "F", "Si", "S", "Cl")
 #: hartree/bohr; a conformation with a larger gradient component is not usable.
 GRADIENT_LIMIT = 1.0
-#: Required data sets of a molecule: (shape in terms of M conformations and N atoms, unit).
-SCHEMA = {
-    "conformations": (("M", "N", 3), "bohr"),
-    "dft_total_energy": (("M",), "hartree"),
-    "dft_total_gradient": (("M", "N", 3), "hartree/bohr"),
-    "formation_energy": (("M",), "hartree"),
-}
+#: What h5py raises on a damaged file, at whatever depth the damage lies.
+DAMAGED = (OSError, RuntimeError, KeyError)
 
 
 @dataclass(frozen=True)
@@ -60,7 +56,8 @@ class Molecule:
     @property
     def charge(self) -> int:
         """Formal charge, in units of e, from the SMILES."""
-        molecule = Chem.MolFromSmiles(self.smiles, sanitize=False)
+        with rdBase.BlockLogs():
+            molecule = Chem.MolFromSmiles(self.smiles, sanitize=False)
         if molecule is None:
             raise E3DError(f"molecule {self.name!r}: SMILES {self.smiles!r} cannot be parsed")
         return Chem.GetFormalCharge(molecule)
@@ -85,7 +82,8 @@ def canonical_smiles(smiles: str) -> str:
     Without stereochemistry, because isomers that differ in nothing else must not straddle a split.
     Raises E3DError when RDKit cannot parse the SMILES.
     """
-    molecule = Chem.MolFromSmiles(smiles)
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
     if molecule is None:
         raise E3DError(f"SMILES {smiles!r} cannot be parsed; check brackets, rings and valences")
     for atom in molecule.GetAtoms():
@@ -108,15 +106,21 @@ class Dataset:
     def __init__(self, path: str | Path):
         self.path = Path(path)
         if not self.path.exists():
-            raise E3DError(f"data set {self.path} does not exist; `make pull` fetches the project's")
+            raise E3DError(
+                f"data set {self.path} does not exist; `make pull` fetches the project's"
+            )
+        if self.path.is_dir():
+            raise E3DError(f"data set {self.path} is a folder; give the .h5 file in it")
         try:
             self._file = h5py.File(self.path, "r")
-        except OSError as error:
+            self.names: list[str] = list(self._file)
+        except BlockingIOError as error:
+            raise E3DError(f"data set {self.path} is being written; try again later") from error
+        except DAMAGED as error:
             raise E3DError(
                 f"data set {self.path} is truncated or not HDF5 ({error}); download it again"
             ) from error
-        self.names: list[str] = list(self._file)
-        #: Counts of conformations that `usable` passed over, by reason, since opening.
+        #: Counts of conformations that the last call of `usable` passed over, by reason.
         self.skipped: dict[str, int] = {}
 
     def __enter__(self) -> Dataset:
@@ -134,17 +138,21 @@ class Dataset:
         return len(self.names)
 
     def __getitem__(self, name: str) -> Molecule:
-        if name not in self._file:
-            raise E3DError(f"no molecule {name!r} in {self.path}")
         try:
-            return _read_molecule(self._file[name], name)
-        except OSError as error:
+            return _read_molecule(self.group(name), name)
+        except E3DError as error:
+            raise E3DError(f"{self.path}, {error}") from None
+        except DAMAGED as error:
             raise E3DError(
                 f"{self.path}, molecule {name!r}: unreadable ({error}); the file is damaged, "
                 "download it again"
             ) from error
-        except E3DError as error:
-            raise E3DError(f"{self.path}, {error}") from None
+
+    def group(self, name: str) -> h5py.Group:
+        """The HDF5 group of a molecule, as it stands in the file."""
+        if name not in self._file:
+            raise E3DError(f"no molecule {name!r}")
+        return self._file[name]
 
     def __iter__(self) -> Iterator[Molecule]:
         return (self[name] for name in self.names)
@@ -154,18 +162,25 @@ class Dataset:
 
         What is left out is counted in `skipped`, in conformations.
         """
+        self.skipped = {}
         known = {NUMBER_OF_SYMBOL[symbol] for symbol in type_names}
         limit = GRADIENT_LIMIT * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
         for molecule in self:
             if not set(molecule.atomic_numbers.tolist()) <= known:
                 self._skip("element outside the model's types", len(molecule))
-            elif molecule.charge != 0:
+            elif self._charge(molecule) != 0:
                 self._skip("charged", len(molecule))
             else:
                 small = np.abs(molecule.forces).max(axis=(1, 2)) <= limit
                 self._skip("gradient beyond 1 hartree/bohr", int((~small).sum()))
                 if small.any():
                     yield molecule if small.all() else molecule.select(small)
+
+    def _charge(self, molecule: Molecule) -> int:
+        try:
+            return molecule.charge
+        except E3DError as error:
+            raise E3DError(f"{self.path}, {error}") from None
 
     def _skip(self, reason: str, count: int) -> None:
         if count:
@@ -180,79 +195,43 @@ class Dataset:
         """Energies of the elements in eV: the `isolated` atoms, or the `aligned` zero.
 
         `aligned` falls back to `isolated` where the file has none: labels whose isolated atoms are
-        right need no alignment. Raises E3DError when the file stores no atomic energies.
+        right need no alignment. Raises E3DError when the file stores no atomic energies, or
+        unreadable ones.
         """
-        stored = self._file.attrs
-        key = "atomic_energies_aligned" if zero == "aligned" else "atomic_energies"
-        text = stored.get(key, stored.get("atomic_energies"))
+        keys = {"isolated": "atomic_energies", "aligned": "atomic_energies_aligned"}
+        if zero not in keys:
+            raise E3DError(f"unknown zero {zero!r}; choose one of {', '.join(keys)}")
+        text = self._file.attrs.get(keys[zero], self._file.attrs.get("atomic_energies"))
         if text is None:
             raise E3DError(
                 f"{self.path} has no root attribute 'atomic_energies' (JSON, hartree); "
                 "without it the edge energies have no zero"
             )
-        return {symbol: value * EV_PER_HARTREE for symbol, value in json.loads(text).items()}
+        try:
+            return {key: float(value) * EV_PER_HARTREE for key, value in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError) as error:
+            raise E3DError(
+                f"{self.path}: root attribute {keys[zero]!r} is not JSON of element symbol to "
+                f"hartree ({error}); write it again"
+            ) from error
 
 
 def _read_molecule(group: h5py.Group, name: str) -> Molecule:
-    arrays = {}
-    if "atomic_numbers" not in group:
-        raise E3DError(f"molecule {name!r}: field 'atomic_numbers' is missing")
-    numbers = group["atomic_numbers"][:]
-    unknown = [int(z) for z in numbers if not 0 < z < len(chemical_symbols)]
-    if unknown:
-        raise E3DError(f"molecule {name!r}: unknown element, atomic number {unknown[0]}")
-    sizes = {"N": len(numbers), 3: 3}
-    for key, (axes, unit) in SCHEMA.items():
-        arrays[key] = _read_field(group, name, key, axes, unit, sizes)
-    temperatures = group["temperature"][:] if "temperature" in group else None
-    if temperatures is not None and temperatures.shape != (sizes["M"],):
-        raise E3DError(
-            f"molecule {name!r}: 'temperature' has shape {temperatures.shape}, expected "
-            f"({sizes['M']},)"
-        )
+    arrays, problems = read_fields(group)
+    if problems:
+        more = f" (and {len(problems) - 1} more; `e3d check` lists all)" if problems[1:] else ""
+        raise E3DError(f"molecule {name!r}: {problems[0]}{more}")
     return Molecule(
         name=name,
-        subset=_text(group, "subset", ""),
-        smiles=_text(group, "smiles", name),
-        atomic_numbers=numbers.astype(np.int64),
+        subset=read_text(group, "subset") or "",
+        smiles=read_text(group, "smiles") or "",
+        atomic_numbers=arrays["atomic_numbers"],
         positions=arrays["conformations"].astype(float) * ANGSTROM_PER_BOHR,
         energies=arrays["dft_total_energy"] * EV_PER_HARTREE,
         formation_energies=arrays["formation_energy"] * EV_PER_HARTREE,
         forces=-arrays["dft_total_gradient"].astype(float) * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
-        temperatures=temperatures,
+        temperatures=arrays.get("temperature"),
     )
-
-
-def _read_field(
-    group: h5py.Group, name: str, key: str, axes: tuple, unit: str, sizes: dict
-) -> np.ndarray:
-    if key not in group:
-        raise E3DError(f"molecule {name!r}: field {key!r} is missing; is this a SPICE-schema file?")
-    found = group[key].attrs.get("units")
-    if found is None or str(found).lower() != unit:
-        raise E3DError(
-            f"molecule {name!r}: field {key!r} has units {found!r}, expected {unit!r}; convert the "
-            "values and set the attribute 'units'"
-        )
-    values = group[key][:]
-    sizes.setdefault("M", len(values))
-    expected = tuple(sizes[axis] for axis in axes)
-    if values.shape != expected:
-        raise E3DError(
-            f"molecule {name!r}: field {key!r} has shape {values.shape}, expected {expected} "
-            f"for {sizes['M']} conformations of {sizes['N']} atoms"
-        )
-    if not np.isfinite(values).all():
-        where = int(np.argwhere(~np.isfinite(values))[0][0])
-        raise E3DError(f"molecule {name!r}: field {key!r} is not finite in conformation {where}")
-    return values
-
-
-def _text(group: h5py.Group, key: str, default: str) -> str:
-    if key not in group:
-        return default
-    values = group[key].asstr()[()]
-    return str(values) if np.ndim(values) == 0 else str(values[0])
 
 
 def write_dataset(
@@ -269,6 +248,9 @@ def write_dataset(
 
     `atomic_energies` (isolated atoms) and `aligned` (the aligned zero) in eV. Positions, gradients
     float32; energies float64; formation energies are computed from the isolated atoms.
+
+    Raises E3DError for no molecules, a name given twice, an element without atomic energy, or a
+    value that is not finite; then `path` is as it was.
     """
     with files.replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
         file.attrs["level_of_theory"] = level_of_theory
@@ -278,7 +260,11 @@ def write_dataset(
         file.attrs["provenance"] = provenance
         file.attrs["license"] = license
         for molecule in molecules:
+            if molecule.name in file:
+                raise E3DError(f"{path}: molecule {molecule.name!r} is given twice; name each once")
             _write_molecule(file.create_group(molecule.name), molecule, atomic_energies)
+        if not len(file):
+            raise E3DError(f"{path}: no molecule to write; the source holds none")
 
 
 def _json_hartree(energies: dict[str, float]) -> str:
@@ -286,6 +272,11 @@ def _json_hartree(energies: dict[str, float]) -> str:
 
 
 def _write_molecule(group: h5py.Group, molecule: Molecule, atoms: dict[str, float]) -> None:
+    missing = {chemical_symbols[z] for z in molecule.atomic_numbers} - set(atoms)
+    if missing:
+        raise E3DError(
+            f"molecule {molecule.name!r}: no isolated-atom energy for {', '.join(sorted(missing))}"
+        )
     text = h5py.string_dtype()
     for key in ("subset", "smiles"):
         group.create_dataset(key, data=[getattr(molecule, key)], dtype=text)
@@ -298,6 +289,8 @@ def _write_molecule(group: h5py.Group, molecule: Molecule, atoms: dict[str, floa
         "dft_total_gradient": gradients.astype(np.float32),
         "formation_energy": (molecule.energies - zero) / EV_PER_HARTREE,
     }.items():
+        if not np.isfinite(values).all():
+            raise E3DError(f"molecule {molecule.name!r}: {key!r} is not finite; label it again")
         group[key] = values
         group[key].attrs["units"] = SCHEMA[key][1]
     if molecule.temperatures is not None:
