@@ -1,0 +1,102 @@
+"""Run records: what went into a run, so that its numbers can be traced and made again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from e3d import files
+from e3d.paths import LOCK, ROOT
+
+#: Packages whose versions change numbers.
+PACKAGES = (
+    "e3d", "torch", "nequip", "nequip-allegro", "e3nn", "lightning", "numpy", "scipy", "pandas",
+    "scikit-learn", "rdkit", "ase", "tblite", "pyscf", "pyscf-dispersion",
+)  # fmt: skip
+
+
+def record(
+    name: str,
+    notebook: Path,
+    parameters: Mapping[str, Any],
+    inputs: Iterable[Path],
+    *,
+    wall_time_s: float,
+) -> dict[str, Any]:
+    """The record of one run; `inputs` are the files and folders that it read."""
+    return {
+        "name": name,
+        "notebook": _relative(notebook),
+        "parameters": dict(parameters),
+        "inputs": {_relative(path): digest(path) for path in sorted(set(inputs))},
+        "code": code_revision(),
+        "requirements_lock_sha256": files.sha256(LOCK),
+        "versions": {package: version(package) for package in PACKAGES},
+        "python": platform.python_version(),
+        "machine": machine(),
+        "wall_time_s": round(wall_time_s, 1),
+    }
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a record as JSON, atomically."""
+    with files.replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of the sorted names and digests of the files in a folder."""
+    if path.is_file():
+        return files.sha256(path)
+    listing = [
+        f"{file.relative_to(path)} {files.sha256(file)}"
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    ]
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()
+
+
+def code_revision() -> str:
+    """Commit of the checkout, with `+changes` when tracked files differ from it."""
+    try:
+        revision = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", "lib", "notebooks")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown (not a git checkout)"
+    return revision + ("+changes" if changed else "")
+
+
+def machine() -> str:
+    """Processor, cores in use, system and GPU, in words."""
+    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count())
+    words = f"{_processor()}, {len(cpus)} cores, {platform.system()} {platform.machine()}"
+    gpus = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    models = [line.split(":", 1)[1].strip() for gpu in gpus
+              for line in gpu.read_text().splitlines() if line.startswith("Model:")]  # fmt: skip
+    return ", ".join([words, *models])
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def _relative(path: Path) -> str:
+    path = Path(path).resolve()
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
