@@ -1,0 +1,279 @@
+"""Figures: one theme, functions that take and return Axes, and `show`, which files and displays.
+
+Everything is drawn on white, so that a figure reads the same in light and in dark mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from e3d import files
+from e3d.errors import E3DError
+
+MM_PER_INCH = 25.4
+#: Colour, marker and legend text of each null, everywhere the same.
+NULLS: dict[str, tuple[str, str, str]] = {
+    "untrained": ("#949494", "x", "untrained weights"),
+    "shuffled": ("#ca9161", "+", "shuffled labels"),
+    "additive": ("#029e73", "s", "additive (one energy per class)"),
+    "pair": ("#de8f05", "^", "pair potential"),
+}
+#: Colours of the two definitions of a bond energy.
+BARE, DRESSED = "#0173b2", "#cc78bc"
+
+
+def theme() -> None:
+    """Apply the theme of the book to all figures drawn afterwards in this process."""
+    sns.set_theme(
+        context="paper",
+        style="ticks",
+        palette="colorblind",
+        font_scale=1.1,
+        rc={
+            "axes.grid": True,
+            "axes.spines.right": False,
+            "axes.spines.top": False,
+            "figure.facecolor": "white",
+            "figure.constrained_layout.use": True,
+            "grid.alpha": 0.4,
+            "grid.linewidth": 0.5,
+            "image.cmap": "cividis",
+            "legend.frameon": False,
+            "savefig.facecolor": "white",
+            "svg.fonttype": "path",
+            "svg.hashsalt": "e3d",  # element ids that are the same in every run
+        },
+    )
+
+
+def figure(
+    width_mm: float = 130, height_mm: float = 85, *, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
+    """`plt.subplots` in millimetres: the figure and its Axes, an array when there are several.
+
+    The default width stays readable on a telephone. `options` go to `plt.subplots`.
+    """
+    size = (width_mm / MM_PER_INCH, height_mm / MM_PER_INCH)
+    return plt.subplots(rows, columns, figsize=size, **options)
+
+
+def show(
+    fig: Figure,
+    name: str,
+    alt: str,
+    *,
+    data: pd.DataFrame | None = None,
+    output_dir: str | Path = "results",
+) -> None:
+    """Display a figure as SVG with alternative text, and file the numbers that it was drawn from.
+
+    `data` goes to `<output_dir>/figures/<name>.csv`. The figure is closed. The alternative text is
+    in the metadata of the output; the book copies it to the image.
+
+    Raises E3DError without alternative text, or when the table cannot be written.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise E3DError(f"figure {name!r} has no alternative text; say what it shows")
+    if data is not None:
+        with files.replacing(Path(output_dir) / "figures" / f"{name}.csv") as temporary:
+            data.to_csv(temporary, index=False, float_format="%.6g")
+    display(
+        {"image/svg+xml": svg(fig), "text/plain": alt},
+        raw=True,
+        metadata={"image/svg+xml": {"alt": alt}},
+    )
+    plt.close(fig)
+
+
+def svg(fig: Figure) -> str:
+    """SVG text of a figure, the same for the same figure: no date, fixed identifiers."""
+    from io import StringIO
+
+    buffer = StringIO()
+    with plt.rc_context({"svg.hashsalt": "e3d"}):
+        fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def parity(
+    ax: Axes,
+    reference: Sequence[float] | np.ndarray,
+    predicted: Sequence[float] | np.ndarray,
+    *,
+    low: Sequence[float] | np.ndarray | None = None,
+    high: Sequence[float] | np.ndarray | None = None,
+    names: Sequence[str] | None = None,
+    xlabel: str = "reference (kcal/mol)",
+    ylabel: str = "emergent (kcal/mol)",
+    **style: Any,
+) -> Axes:
+    """Predicted against reference values with the diagonal; may be called again on the same Axes.
+
+    reference, predicted (n,) in the unit of the labels; low, high (n,): ends of the error bars;
+    names (n,): written beside the points. `style` goes to `Axes.errorbar`.
+    """
+    x, y = np.asarray(reference, dtype=float), np.asarray(predicted, dtype=float)
+    bars = None
+    if low is not None and high is not None:
+        bars = np.clip(np.stack([y - np.asarray(low), np.asarray(high) - y]), 0, None)
+    ax.errorbar(
+        x, y, yerr=bars, **{"fmt": "o", "ms": 4, "lw": 0.8, "capsize": 2, "alpha": 0.85} | style
+    )
+    if not any(line.get_gid() == "diagonal" for line in ax.lines):
+        ax.axline((0, 0), slope=1, color="0.3", lw=0.8, ls="--", gid="diagonal", zorder=0)
+    for text, a, b in zip(names if names is not None else (), x, y, strict=False):
+        ax.annotate(text, (a, b), xytext=(3, 3), textcoords="offset points", fontsize=6)
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return ax
+
+
+def energy_map(ax: Axes, table: pd.DataFrame, *, title: str = "") -> Axes:
+    """One E3D map: counts over length and pair energy.
+
+    table: rows of `tables.energy_map` of one element pair, columns length_A, energy_eV (bin
+    centres) and count; ε is negative when bound.
+    """
+    grid = table.pivot_table(index="energy_eV", columns="length_A", values="count", aggfunc="sum")
+    grid = _regular(_regular(grid, 0), 1)
+    mesh = ax.pcolormesh(
+        grid.columns, grid.index, grid.to_numpy(), norm=LogNorm(vmin=1), cmap="cividis",
+        shading="nearest", rasterized=True,
+    )  # fmt: skip
+    ax.figure.colorbar(mesh, ax=ax, label="pairs")
+    ax.axhline(0, color="0.4", lw=0.6)
+    ax.set(xlabel="distance (Å)", ylabel="ε (eV)", title=title)
+    ax.grid(visible=False)
+    return ax
+
+
+def _regular(grid: pd.DataFrame, axis: int) -> pd.DataFrame:
+    """Fill in the bins that the table leaves out because they are empty."""
+    centres = grid.axes[axis].to_numpy(dtype=float)
+    if len(centres) < 2:
+        return grid
+    step = np.diff(centres).min()
+    steps = np.round((centres - centres[0]) / step).astype(int)
+    indexed = grid.set_axis(steps, axis=axis).reindex(range(steps[-1] + 1), axis=axis)
+    return indexed.set_axis(centres[0] + step * np.arange(steps[-1] + 1), axis=axis)
+
+
+def learning_curve(
+    ax: Axes,
+    table: pd.DataFrame,
+    *,
+    x: str,
+    y: str,
+    by: str | None = None,
+    xlabel: str,
+    ylabel: str,
+) -> Axes:
+    """Error against epochs or training examples, both axes logarithmic, one line per `by`.
+
+    Several rows of one x (seeds) become a line at their mean with their range shaded.
+    """
+    sns.lineplot(
+        table, x=x, y=y, hue=by, style=by, markers=by is not None and table[x].nunique() < 20,
+        dashes=False, errorbar=("pi", 100), ax=ax,
+    )  # fmt: skip
+    ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
+    if by is not None:
+        ax.legend(title=None)
+    return ax
+
+
+def ladder(
+    ax: Axes,
+    classes: Sequence[str],
+    emergent: Sequence[float] | np.ndarray,
+    *,
+    low: Sequence[float] | np.ndarray | None = None,
+    high: Sequence[float] | np.ndarray | None = None,
+    dressed: Sequence[float] | np.ndarray | None = None,
+    nulls: Mapping[str, Sequence[float] | np.ndarray] | None = None,
+    reference: Sequence[float] | np.ndarray | None = None,
+    xlabel: str = "bond dissociation energy (kcal/mol)",
+) -> Axes:
+    """Bond classes one above the other with their BDEs, the nulls and the reference, kcal/mol.
+
+    classes (n,) from bottom to top; every sequence (n,), positive when bound, missing values NaN;
+    nulls by name, as in `NULLS`.
+    """
+    rows = np.arange(len(classes))
+    values = np.asarray(emergent, dtype=float)
+    bars = None
+    if low is not None and high is not None:
+        bars = np.clip(np.stack([values - np.asarray(low), np.asarray(high) - values]), 0, None)
+    for name, null in (nulls or {}).items():
+        colour, marker, label = NULLS.get(name, ("0.5", ".", name))
+        ax.plot(null, rows, ls="none", marker=marker, color=colour, ms=4, label=label, alpha=0.8)
+    if reference is not None:
+        ax.plot(reference, rows, ls="none", marker="|", ms=11, mew=2, color="k", label="reference")
+    if dressed is not None:
+        ax.plot(dressed, rows, ls="none", marker="D", ms=4, mfc="none", color=DRESSED,
+                label="dressed")  # fmt: skip
+    ax.errorbar(values, rows, xerr=bars, fmt="o", ms=5, lw=1, color=BARE, label="emergent (bare)")
+    ax.set(xlabel=xlabel, ylim=(-0.6, len(classes) - 0.4))
+    ax.set_yticks(rows, list(classes))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize="small")
+    return ax
+
+
+def entropy_sweep(
+    ax: Axes,
+    table: pd.DataFrame,
+    *,
+    x: str = "bin_width_eV",
+    y: str = "bits",
+    by: str = "estimator",
+    chosen: float | None = None,
+    ylabel: str = "entropy H(ε) (bits)",
+) -> Axes:
+    """Entropy against bin width (logarithmic), one line per `by`; `chosen` marks a width in eV.
+
+    Columns `low` and `high`, where the table has them, are shaded.
+    """
+    for k, (name, rows) in enumerate(table.groupby(by, sort=False)):
+        rows = rows.sort_values(x)
+        ax.plot(rows[x], rows[y], marker="o", ms=3, color=f"C{k}", label=str(name))
+        if {"low", "high"} <= set(rows.columns):
+            ax.fill_between(rows[x], rows["low"], rows["high"], color=f"C{k}", alpha=0.15, lw=0)
+    if chosen is not None:
+        ax.axvline(chosen, color="0.4", lw=0.8, ls=":")
+    ax.set(xscale="log", xlabel="bin width (eV)", ylabel=ylabel)
+    ax.legend(title=None)
+    return ax
+
+
+def histogram(
+    ax: Axes,
+    values: Mapping[str, Sequence[float] | np.ndarray],
+    *,
+    bins: np.ndarray | int = 60,
+    xlabel: str = "ε (eV)",
+    ylabel: str = "bonds",
+    density: bool = False,
+) -> Axes:
+    """Outlined histograms of several groups over common bins; values by name of the group."""
+    arrays = {name: np.asarray(group, dtype=float) for name, group in values.items()}
+    edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), bins)
+    for k, (name, group) in enumerate(arrays.items()):
+        ax.hist(group, edges, histtype="stepfilled", alpha=0.25, color=f"C{k % 10}",
+                density=density)  # fmt: skip
+        ax.hist(group, edges, histtype="step", lw=1.2, color=f"C{k % 10}", density=density,
+                label=name)  # fmt: skip
+    ax.set(xlabel=xlabel, ylabel="density" if density else ylabel)
+    if len(arrays) > 1:
+        ax.legend(fontsize="small", ncols=2 if len(arrays) > 6 else 1)
+    return ax
