@@ -1,0 +1,157 @@
+"""Emergent bond dissociation energies (BDEs), of bonds and of bond classes, and their accuracy.
+
+Everything here is in kcal/mol and positive for a bound pair (BDE = −ε), except where a bond table
+of `e3d.edges` (eV, negative when bound) comes in. The value of a molecule for a bond class is the
+median over its bonds of that class, so that every molecule has weight 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from e3d import statistics
+from e3d.errors import E3DError
+from e3d.nulls import Additive
+from e3d.pair_null import PairPotential
+from e3d.references import KEYS, KINDS, bare_tautology, class_references
+from e3d.units import KCAL_PER_MOL_PER_EV
+
+#: A class with fewer molecules is shown, but enters no average.
+MIN_MOLECULES = 3
+#: Column of a matched table with tautologies of its own.
+DRESSED = "dressed_kcal_per_mol"
+
+
+def elements_of(name: str) -> tuple[str, str]:
+    """The two element symbols of a bond class, e.g. `C=O` → ("C", "O")."""
+    first, second = re.findall(r"[A-Z][a-z]?", name)
+    return first, second
+
+
+def score_bonds(
+    table: pd.DataFrame,
+    runs: Sequence[str],
+    *,
+    untrained: Mapping[str, float],
+    additive: Additive,
+    pair: PairPotential,
+    ensembles: Mapping[str, Sequence[str]] | None = None,
+) -> pd.DataFrame:
+    """BDEs of every bond of a bond table: by the ensemble `runs`, and by every null.
+
+    untrained: scale factor by name of the untrained run; ensembles: further columns, each the mean
+    of −ε over its runs. Columns: those of the bond, `emergent` and `dressed` (means over `runs`),
+    `seed:<run>`, `untrained`, `additive`, `pair`, and the ensembles; kcal/mol.
+
+    Raises E3DError when the bond table lacks a run.
+    """
+    columns = {
+        "emergent": _mean(table, [f"bare:{run}" for run in runs]),
+        "dressed": _mean(table, [f"dressed:{run}" for run in runs]),
+        **{f"seed:{run}": _mean(table, [f"bare:{run}"]) for run in runs},
+        "untrained": np.mean(
+            [factor * _mean(table, [f"bare:{run}"]) for run, factor in untrained.items()], axis=0
+        ),
+        "additive": additive.bond_energies(table["class"].tolist()),
+        "pair": pair_energies(table, pair),
+    }
+    for name, members in (ensembles or {}).items():
+        columns[name] = _mean(table, [f"bare:{run}" for run in members])
+    scored = pd.DataFrame(columns, index=table.index) * -KCAL_PER_MOL_PER_EV
+    return pd.concat([table[KEYS], scored], axis=1)
+
+
+def _mean(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
+    missing = [column for column in columns if column not in table]
+    if missing:
+        raise E3DError(
+            f"the bond table has no column {missing[0]!r}; decompose that run first (notebook 03)"
+        )
+    return table[list(columns)].to_numpy(dtype=float).mean(axis=1)
+
+
+def pair_energies(table: pd.DataFrame, pair: PairPotential) -> np.ndarray:
+    """ε_ij = φ_ab(r_ij) in eV, negative when bound, of every bond of a bond table."""
+    energies = pd.Series(np.nan, index=table.index)
+    for name, bonds in table.groupby("class"):
+        energies[bonds.index] = pair(*elements_of(str(name)), bonds["length_A"].to_numpy(float))
+    return energies.to_numpy()
+
+
+def molecule_medians(scored: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Median over the bonds of each class in each molecule; index (class, smiles), kcal/mol."""
+    return scored.groupby(["class", "smiles"])[list(columns)].median()
+
+
+def class_table(
+    scored: pd.DataFrame, references: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """One row per bond class, as `results/bde.csv` has it; see `score_bonds` for the input.
+
+    emergent and dressed are medians over molecules; low and high bound the 95 % bootstrap interval
+    of emergent over molecules, NaN below `MIN_MOLECULES` molecules; seed_std is the standard
+    deviation of the class median over seeds; `averaged` says whether the class enters averages: it
+    has enough molecules, not all of them tautologies.
+    """
+    seeds = [column for column in scored if column.startswith("seed:")]
+    shown = ["emergent", "dressed", *seeds, "untrained", "additive", "pair"]
+    medians = molecule_medians(scored, shown)
+    rows = []
+    for name, molecules in medians.groupby("class"):
+        enough = len(molecules) >= MIN_MOLECULES
+        found = statistics.estimate(molecules["emergent"].to_numpy(), statistic=np.median,
+                                    n_resamples=n_resamples, seed=seed)  # fmt: skip
+        centre = molecules.median()
+        smiles = molecules.index.get_level_values("smiles")
+        rows.append({
+            "class": name,
+            "n_bonds": int((scored["class"] == name).sum()),
+            "n_molecules": len(molecules),
+            "emergent_kcal_per_mol": centre["emergent"],
+            "dressed_kcal_per_mol": centre["dressed"],
+            "low": found["low"] if enough else np.nan,
+            "high": found["high"] if enough else np.nan,
+            "seed_std_kcal_per_mol": centre[seeds].std(ddof=1),
+            **{null: centre[null] for null in ("untrained", "additive", "pair")},
+            "averaged": enough and not all(map(bare_tautology, smiles)),
+        })  # fmt: skip
+    table = pd.DataFrame(rows)
+    reference = table["class"].map(class_references(references))
+    table.insert(len(table.columns) - 1, KINDS["mean H298"], reference)
+    return table
+
+
+def accuracies(
+    matched: pd.DataFrame,
+    columns: Sequence[str],
+    reference: str,
+    *,
+    against: str | None = None,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Accuracy of columns of a matched table on its headline reactions, one row per column.
+
+    Reactions without this kind of reference, or without a value, do not count; dressed values leave
+    out their own tautologies. The interval is over parent molecules, since reactions of one
+    molecule are not independent. With `against`, the gain in accuracy of that column over each, on
+    the reactions that have both. Columns: value, low, high, n.
+    """
+    results = {}
+    for column in columns:
+        used = matched[matched["headline"] & matched[reference].notna() & matched[column].notna()]
+        if column == DRESSED:
+            used = used[~used["tautology_dressed"]]
+        groups, options = used["smiles"].to_numpy(), {"n_resamples": n_resamples, "seed": seed}
+        values, references = used[column].to_numpy(), used[reference].to_numpy()
+        if against is None:
+            results[column] = statistics.accuracy(values, references, groups, **options)
+        else:
+            results[column] = statistics.accuracy_gain(
+                used[against].to_numpy(), values, references, groups, **options
+            )
+    return pd.DataFrame.from_dict(results, orient="index")
