@@ -7,17 +7,20 @@ Bonds of one molecule are not independent, so every interval here is a bootstrap
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypedDict, TypeVar
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from scipy import stats
 
 from e3d.errors import E3DError
 
 #: Two-sided coverage of every interval in the project.
 CONFIDENCE = 0.95
+#: One entry per row, in whatever container.
+Labels: TypeAlias = Sequence[Any] | np.ndarray | pd.Series
+Numbers: TypeAlias = Sequence[float | int] | np.ndarray | pd.Series
 _Results = TypeVar("_Results", pd.DataFrame, dict)
 
 
@@ -34,7 +37,7 @@ class Estimate(TypedDict):
     n: int
 
 
-def rows_by_group(groups: Sequence[Any] | Shaped[np.ndarray, " n"]) -> list[Int[np.ndarray, " _"]]:
+def rows_by_group(groups: Labels) -> list[Int[np.ndarray, " _"]]:
     """Row indices of each distinct group, groups in sorted order.
 
     groups: (n,) labels, one per row. Raises E3DError when there are no rows or a label is missing.
@@ -50,7 +53,7 @@ def rows_by_group(groups: Sequence[Any] | Shaped[np.ndarray, " n"]) -> list[Int[
 
 def bootstrap_distribution(
     statistic: Callable[[Int[np.ndarray, " _"]], float],
-    groups: Sequence[Any] | Shaped[np.ndarray, " n"],
+    groups: Labels,
     *,
     n_resamples: int = 1000,
     seed: int = 0,
@@ -74,8 +77,8 @@ def bootstrap_distribution(
 
 
 def estimate(
-    values: Shaped[np.ndarray, "n ..."] | Sequence[float],
-    groups: Sequence[Any] | Shaped[np.ndarray, " n"] | None = None,
+    values: Numbers,
+    groups: Labels | None = None,
     *,
     statistic: Callable[[np.ndarray], float] = np.mean,
     n_resamples: int = 1000,
@@ -127,8 +130,8 @@ def interval(
 
 
 def scores(
-    values: Float[np.ndarray, " n"] | Sequence[float],
-    references: Float[np.ndarray, " n"] | Sequence[float],
+    values: Numbers,
+    references: Numbers,
 ) -> Float[np.ndarray, " n"]:
     """max(0, 1 − |value − reference| / reference) for each pair, between 0 and 1.
 
@@ -146,24 +149,28 @@ def scores(
 
 
 def accuracy(
-    values: Float[np.ndarray, " n"] | Sequence[float],
-    references: Float[np.ndarray, " n"] | Sequence[float],
-    groups: Sequence[Any] | Shaped[np.ndarray, " n"] | None = None,
-    **options: int,
+    values: Numbers,
+    references: Numbers,
+    groups: Labels | None = None,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> Estimate:
     """Unweighted mean of `scores`, with its interval over groups (default: every row by itself).
 
-    Values and references as for `scores`; options: `n_resamples` and `seed` of `estimate`.
+    Values and references as for `scores`.
     """
-    return estimate(scores(values, references), groups, **options)
+    return estimate(scores(values, references), groups, n_resamples=n_resamples, seed=seed)
 
 
 def accuracy_gain(
-    values: Float[np.ndarray, " n"] | Sequence[float],
-    null_values: Float[np.ndarray, " n"] | Sequence[float],
-    references: Float[np.ndarray, " n"] | Sequence[float],
-    groups: Sequence[Any] | Shaped[np.ndarray, " n"] | None = None,
-    **options: int,
+    values: Numbers,
+    null_values: Numbers,
+    references: Numbers,
+    groups: Labels | None = None,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
 ) -> Estimate:
     """Accuracy of the model minus that of a null on the same reactions, with its paired interval.
 
@@ -171,12 +178,12 @@ def accuracy_gain(
     cancels. Positive: the model is closer to the references than the null.
     """
     gains = scores(values, references) - scores(null_values, references)
-    return estimate(gains, groups, **options)
+    return estimate(gains, groups, n_resamples=n_resamples, seed=seed)
 
 
 def spearman(
-    values: Float[np.ndarray, " n"] | Sequence[float],
-    references: Float[np.ndarray, " n"] | Sequence[float],
+    values: Numbers,
+    references: Numbers,
 ) -> float:
     """Spearman's rank correlation; NaN, without a warning, where either side is constant."""
     values, references = np.asarray(values), np.asarray(references)
@@ -203,9 +210,10 @@ def rounded(results: _Results, digits: int = 4, decimals: int = 6) -> _Results:
         return results.assign(
             **{str(c): results[c].map(lambda v: significant(v, digits, decimals)) for c in floats}
         )
-    return {
-        key: rounded(value, digits, decimals) if isinstance(value, dict)
-        else significant(value, digits, decimals) if isinstance(value, (float, np.floating))
-        else value
-        for key, value in results.items()
-    }  # fmt: skip
+    return {key: _rounded_entry(entry, digits, decimals) for key, entry in results.items()}
+
+
+def _rounded_entry(entry: Any, digits: int, decimals: int) -> Any:
+    if isinstance(entry, dict):
+        return rounded(entry, digits, decimals)
+    return significant(float(entry), digits, decimals) if isinstance(entry, float) else entry
