@@ -184,7 +184,7 @@ def _graph(group: h5py.Group, arrays: dict[str, np.ndarray]) -> tuple[Chem.Mol |
     if smiles is None:
         return None, []
     parameters = Chem.SmilesParserParams()
-    parameters.removeHs, parameters.sanitize = False, False
+    parameters.removeHs = parameters.sanitize = False  # type: ignore[assignment]
     with rdBase.BlockLogs():
         graph = Chem.MolFromSmiles(smiles, parameters)
     if graph is None:

@@ -283,12 +283,13 @@ def _write_molecule(group: h5py.Group, molecule: Molecule, atoms: dict[str, floa
     group["atomic_numbers"] = molecule.atomic_numbers.astype(np.int16)
     zero = sum(atoms[chemical_symbols[z]] for z in molecule.atomic_numbers)
     gradients = -molecule.forces / EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
-    for key, values in {
+    fields: dict[str, np.ndarray] = {
         "conformations": (molecule.positions / ANGSTROM_PER_BOHR).astype(np.float32),
         "dft_total_energy": molecule.energies / EV_PER_HARTREE,
         "dft_total_gradient": gradients.astype(np.float32),
         "formation_energy": (molecule.energies - zero) / EV_PER_HARTREE,
-    }.items():
+    }
+    for key, values in fields.items():
         if not np.isfinite(values).all():
             raise E3DError(f"molecule {molecule.name!r}: {key!r} is not finite; label it again")
         group[key] = values

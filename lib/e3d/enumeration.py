@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rdkit import Chem
+from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
+
+from e3d.errors import E3DError
 
 ORGANIC = ("C", "N", "O")
 MINOR = ("F", "Si", "S", "Cl")
@@ -34,7 +36,8 @@ def _finish(editable: Chem.RWMol) -> str | None:
     """Canonical SMILES of an edited graph, or None where it breaks a valence or a rule."""
     molecule = editable.GetMol()
     try:
-        Chem.SanitizeMol(molecule)
+        with rdBase.BlockLogs():
+            Chem.SanitizeMol(molecule)
     except (Chem.AtomValenceException, Chem.KekulizeException):
         return None
     if any(molecule.HasSubstructMatch(pattern) for pattern in _FORBIDDEN):
@@ -106,31 +109,37 @@ def enumerate_molecules(
 ) -> list[str]:
     """Canonical SMILES of `n_molecules` distinct molecules, small ones first.
 
-    Graphs with up to four heavy atoms are enumerated completely; above that, each generation grows
-    from `beam` randomly drawn parents. Molecules are then taken by size, all of a small size before
-    any of the next, except that of those with F, Si, S or Cl only the share `minor_fraction` is
-    kept; the largest size is filled by a random draw.
+    Each generation grows from at most `beam` randomly drawn parents, so sizes are enumerated
+    completely until a generation exceeds it (there are 868 molecules of four heavy atoms).
+    Molecules are then taken by size, all of a small size before any of the next, except that of
+    those with F, Si, S or Cl only the share `minor_fraction` is kept; the largest size is filled by
+    a random draw.
 
-    Raises ValueError when fewer molecules exist than were asked for.
+    Raises E3DError when fewer molecules exist than were asked for.
     """
     rng = np.random.default_rng(seed)
     limits = {"max_minor": max_minor, "max_rings": max_rings}
-    generation = _saturate({Chem.CanonSmiles(f"[{e}H4]" if e == "Si" else e) for e in
-                            (*ORGANIC, "Si", "S")}, **limits)
+    generation = _saturate(
+        {Chem.CanonSmiles(f"[{e}H4]" if e == "Si" else e) for e in (*ORGANIC, "Si", "S")}, **limits
+    )
     pools = {False: sorted(generation), True: []}
     pools[True] = [s for s in pools[False] if _has_minor(s)]
     pools[False] = [s for s in pools[False] if not _has_minor(s)]
     for _ in range(2, max_heavy_atoms + 1):
         parents = _draw(sorted(generation), beam, rng)
-        grown = {new for old in parents for new in attachments(old, ORGANIC + MINOR)
-                 if _is_wanted(new, **limits)}
+        grown = {
+            new
+            for old in parents
+            for new in attachments(old, ORGANIC + MINOR)
+            if _is_wanted(new, **limits)
+        }
         generation = _saturate(grown, **limits)
         for smiles in _draw(sorted(generation), len(generation), rng):
             pools[_has_minor(smiles)].append(smiles)
     n_minor = round(minor_fraction * n_molecules)
     chosen = pools[True][:n_minor] + pools[False][: n_molecules - n_minor]
     if len(chosen) < n_molecules:
-        raise ValueError(
+        raise E3DError(
             f"asked for {n_molecules} molecules of up to {max_heavy_atoms} heavy atoms, found "
             f"{len(chosen)}; raise max_heavy_atoms or beam, or ask for fewer"
         )

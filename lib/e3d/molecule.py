@@ -31,6 +31,21 @@ def parse_smiles(smiles: str) -> Chem.Mol:
     return Chem.AddHs(molecule)
 
 
+def check_closed_shell(molecule: Chem.Mol) -> None:
+    """Raise E3DError unless a molecule is neutral, without radicals, of bonds that have a class."""
+    smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule, sanitize=False))
+    charge = Chem.GetFormalCharge(molecule)
+    if charge:
+        raise E3DError(f"{smiles}: charge {charge:+d}; only neutral molecules are supported")
+    if any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()):
+        raise E3DError(
+            f"{smiles}: has unpaired electrons; only closed-shell molecules are supported"
+        )
+    orders = {bond.GetBondType() for bond in molecule.GetBonds()} - set(ORDER_SYMBOLS)
+    if orders:
+        raise E3DError(f"{smiles}: {min(map(str, orders)).lower()} bonds belong to no bond class")
+
+
 def mapped_smiles(molecule: Chem.Mol) -> str:
     """SMILES with every hydrogen written and atom-map numbers 1…N giving the atom order."""
     copy = Chem.Mol(molecule)
@@ -45,14 +60,16 @@ def from_mapped_smiles(smiles: str) -> Chem.Mol:
     Raises E3DError when the SMILES cannot be parsed or its atoms are not all mapped.
     """
     parameters = Chem.SmilesParserParams()
-    parameters.removeHs = False
+    parameters.removeHs = False  # type: ignore[assignment]
     with rdBase.BlockLogs():
         molecule = Chem.MolFromSmiles(smiles, parameters)
     if molecule is None:
         raise E3DError(f"SMILES {smiles!r} cannot be parsed")
     numbers = [atom.GetAtomMapNum() for atom in molecule.GetAtoms()]
     if sorted(numbers) != list(range(1, len(numbers) + 1)):
-        raise E3DError(f"SMILES {smiles!r}: atom maps must number every atom, hydrogens too, from 1")
+        raise E3DError(
+            f"SMILES {smiles!r}: atom maps must number every atom, hydrogens too, from 1"
+        )
     return Chem.RenumberAtoms(molecule, [int(i) for i in np.argsort(numbers)])
 
 
@@ -63,11 +80,11 @@ def embed(molecule: Chem.Mol, *, seed: int) -> np.ndarray:
     """
     copy = Chem.Mol(molecule)
     parameters = rdDistGeom.ETKDGv3()
-    parameters.randomSeed = seed
+    parameters.randomSeed = seed  # type: ignore[assignment]
     with rdBase.BlockLogs():
         failed = rdDistGeom.EmbedMolecule(copy, parameters) < 0
         if failed:
-            parameters.useRandomCoords = True
+            parameters.useRandomCoords = True  # type: ignore[assignment]
             failed = rdDistGeom.EmbedMolecule(copy, parameters) < 0
         if failed:
             raise E3DError(
@@ -124,5 +141,5 @@ def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int =
 
 def keeps_its_bonds(molecule: Chem.Mol, positions: np.ndarray) -> bool:
     """Whether a geometry (N, 3) in Å has exactly the connectivity of the molecule's graph."""
-    found = perceive([a.GetAtomicNum() for a in molecule.GetAtoms()], positions)
+    found = perceive(np.array([a.GetAtomicNum() for a in molecule.GetAtoms()]), positions)
     return np.array_equal(bond_pairs(found), bond_pairs(molecule))
