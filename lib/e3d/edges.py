@@ -188,18 +188,16 @@ def _pair_potential(
 
 
 def _assert_sum_rule(decomposition: Decomposition, model: Model, index: int) -> None:
-    n_atoms = len(decomposition.atomic_energies)
-    error = abs(decomposition.sum_rule_error) / n_atoms
-    tolerance = SUM_RULE_TOLERANCE.get(model.dtype, 1e-5)
-    if error <= tolerance:
-        return
     label = f"structure {index} ({Atoms(decomposition.atomic_numbers).get_chemical_formula()})"
-    if not np.isfinite(error):
-        raise E3DError(f"{label}: the energy of {model.name} is not finite; do two atoms coincide?")
-    raise E3DError(
-        f"{label}: edge and atomic energies of {model.name} miss its energy by {error:.1e} eV per "
-        f"atom, at most {tolerance:.0e} expected; does it have an energy term besides its edges?"
-    )
+    error = abs(decomposition.sum_rule_error) / len(decomposition.atomic_energies)
+    if not np.isfinite(error) or (decomposition.edge_lengths == 0).any():
+        raise E3DError(f"{label}: two atoms coincide, or the energy of {model.name} overflows")
+    tolerance = SUM_RULE_TOLERANCE.get(model.dtype, 1e-5)
+    if error > tolerance:
+        raise E3DError(
+            f"{label}: edge and atomic energies of {model.name} miss its energy by {error:.1e} eV "
+            f"per atom, at most {tolerance:.0e} expected; has it an energy term besides its edges?"
+        )
 
 
 def pair_energies(decomposition: Decomposition) -> Pairs:

@@ -1,0 +1,227 @@
+"""Tables of decomposed molecules: one row per bond, one per molecule and run, and the E3D map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, islice
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+from ase.data import chemical_symbols
+from tqdm.auto import tqdm
+
+from e3d import molecule as molecules_
+from e3d import split
+from e3d.dataset import Molecule
+from e3d.edges import Decomposition, decompose, pair_energies
+from e3d.errors import E3DError
+from e3d.model import Model
+from e3d.topology import PathShares, path_shares
+
+#: Molecules held in memory at a time.
+_CHUNK = 256
+#: Columns of the molecule table: Σε by bonds apart.
+APART_COLUMNS = ("apart_1", "apart_2", "apart_3", "apart_4_or_more", "between_fragments")
+
+
+class EdgeTables(NamedTuple):
+    """bonds: one row per bond, two columns per run; molecules: one row per molecule and run."""
+
+    bonds: pd.DataFrame
+    molecules: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class _Relaxed:
+    """A molecule's relaxed geometry with its bonds, and the shares of all its atom pairs."""
+
+    molecule: Molecule
+    atoms: Atoms
+    binding_energy: float
+    bonds: np.ndarray
+    classes: list[str]
+    paths: PathShares
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Bond lengths (n_bonds,) in Å."""
+        first, second = self.atoms.positions[self.bonds.T]
+        return np.linalg.norm(first - second, axis=-1)
+
+
+def relaxed_index(molecule: Molecule) -> int:
+    """Index of the relaxed conformation, the one with temperature 0.
+
+    Raises E3DError when the data set does not say which one is relaxed.
+    """
+    if molecule.temperatures is None or not (molecule.temperatures == 0).any():
+        raise E3DError(
+            f"molecule {molecule.name!r} has no conformation with temperature 0, so no relaxed "
+            "geometry to read bond energies from"
+        )
+    return int(np.argmax(molecule.temperatures == 0))
+
+
+def edge_tables(
+    models: Mapping[str, Model],
+    molecules: Iterable[Molecule],
+    *,
+    atomic_energies: Mapping[str, float],
+    batch_size: int = 64,
+    progress: bool = False,
+) -> EdgeTables:
+    """Decompose the relaxed geometries of a data set with several models.
+
+    models by name of the run; atomic_energies: the zero of the labels' binding energies, in eV.
+
+    Bond table: molecule, smiles (canonical), fold, i, j, class, length_A, and for each run
+    `bare:<run>` and `dressed:<run>`, ε in eV, negative when bound. Molecule table: molecule,
+    smiles, fold, n_atoms, run, label_eV (the labels' binding energy), model_eV (Σε), and Σε in eV
+    by bonds apart, `APART_COLUMNS`.
+
+    Raises E3DError as `decompose` does, and for a molecule without a relaxed geometry.
+    """
+    bonds, rows = [], []
+    remaining = iter(molecules)
+    with tqdm(unit="molecule", desc="decompose", disable=not progress) as bar:
+        while chunk := list(islice(remaining, _CHUNK)):
+            prepared = [_prepare(molecule, atomic_energies) for molecule in chunk]
+            table = pd.concat([_bond_rows(relaxed) for relaxed in prepared], ignore_index=True)
+            for run, model in models.items():
+                bare, dressed, new = _decompose_chunk(model, run, prepared, batch_size)
+                table[f"bare:{run}"], table[f"dressed:{run}"] = bare, dressed
+                rows += new
+            bonds.append(table)
+            bar.update(len(chunk))
+    if not bonds:
+        raise E3DError("no molecules to decompose; is the data set empty?")
+    return EdgeTables(pd.concat(bonds, ignore_index=True), pd.DataFrame(rows))
+
+
+def bond_table(
+    models: Mapping[str, Model], molecules: Iterable[Molecule], *, batch_size: int = 64
+) -> pd.DataFrame:
+    """The bond table of `edge_tables` alone."""
+    zero = dict.fromkeys(chemical_symbols, 0.0)
+    return edge_tables(models, molecules, atomic_energies=zero, batch_size=batch_size).bonds
+
+
+def _prepare(molecule: Molecule, atomic_energies: Mapping[str, float]) -> _Relaxed:
+    k = relaxed_index(molecule)
+    atoms = Atoms(molecule.atomic_numbers, molecule.positions[k])
+    graph = molecules_.from_mapped_smiles(molecule.smiles)
+    bonds = molecules_.bond_pairs(graph)
+    everyone = np.array(list(combinations(range(len(atoms)), 2)), dtype=np.int64).reshape(-1, 2)
+    return _Relaxed(
+        molecule=molecule,
+        atoms=atoms,
+        binding_energy=float(molecule.energies[k] - sum(atomic_energies[s] for s in atoms.symbols)),
+        bonds=bonds,
+        classes=[molecules_.bond_class(graph, i, j) for i, j in bonds.tolist()],
+        paths=path_shares(bonds, everyone),
+    )
+
+
+def _identity(molecule: Molecule) -> dict[str, str]:
+    smiles = molecule.canonical_smiles
+    return {"molecule": molecule.name, "smiles": smiles, "fold": split.fold(smiles)}
+
+
+def _bond_rows(relaxed: _Relaxed) -> pd.DataFrame:
+    columns = {
+        "i": relaxed.bonds[:, 0],
+        "j": relaxed.bonds[:, 1],
+        "class": relaxed.classes,
+        "length_A": relaxed.lengths,
+    }
+    return pd.DataFrame(_identity(relaxed.molecule) | columns)
+
+
+def _decompose_chunk(
+    model: Model, run: str, prepared: Sequence[_Relaxed], batch_size: int
+) -> tuple[np.ndarray, np.ndarray, list[dict]]:
+    """Bare and dressed ε (n_bonds,) in eV over all molecules, and the rows of the molecules."""
+    bare, dressed, rows = [], [], []
+    structures = (relaxed.atoms for relaxed in prepared)
+    decompositions = decompose(model, structures, batch_size=batch_size)
+    for relaxed, decomposition in zip(prepared, decompositions, strict=True):
+        energies = _all_pair_energies(decomposition)
+        apart, shares = relaxed.paths
+        i, j = relaxed.bonds.T
+        bare.append(energies[_pair_number(i, j, len(relaxed.atoms))])
+        dressed.append(shares @ energies)
+        sums = np.bincount(np.minimum(apart, 4), energies, minlength=5)
+        rows.append(
+            _identity(relaxed.molecule)
+            | {"n_atoms": len(relaxed.atoms), "run": run, "label_eV": relaxed.binding_energy,
+               "model_eV": energies.sum()}
+            | dict(zip(APART_COLUMNS, [*sums[1:], sums[0]], strict=True))
+        )  # fmt: skip
+    return np.concatenate(bare), np.concatenate(dressed), rows
+
+
+def _pair_number(i: np.ndarray, j: np.ndarray, n_atoms: int) -> np.ndarray:
+    """Place of the pairs i < j in the lexicographic order of all pairs of n_atoms atoms."""
+    return i * (2 * n_atoms - i - 1) // 2 + j - i - 1
+
+
+def _all_pair_energies(decomposition: Decomposition) -> np.ndarray:
+    """ε in eV of all pairs i < j of a molecule, in lexicographic order, zero beyond the cutoff."""
+    n_atoms = len(decomposition.atomic_energies)
+    first, second = np.sort(decomposition.edge_index, axis=0)
+    numbers = _pair_number(first, second, n_atoms)
+    return np.bincount(
+        numbers, decomposition.edge_energies, minlength=n_atoms * (n_atoms - 1) // 2
+    ).astype(float)
+
+
+def energy_map(
+    decompositions: Iterable[Decomposition],
+    *,
+    length_step: float = 0.05,
+    energy_step: float = 0.1,
+) -> pd.DataFrame:
+    """The E3D map: joint histogram of distance and ε of all pairs, per element pair.
+
+    Columns: pair (elements in alphabetical order), length_A and energy_eV (centres of bins of
+    length_step Å and energy_step eV; ε negative when bound), count. Empty bins are left out.
+    """
+    found = [rows for d in decompositions if len(rows := _map_rows(d, length_step, energy_step))]
+    if not found:
+        raise E3DError("no pairs within the cutoff to map; are the structures single atoms?")
+    bins, counts = np.unique(np.concatenate(found), axis=0, return_counts=True)
+    names = {code: "-".join(_symbols(code)) for code in np.unique(bins[:, 0]).tolist()}
+    return pd.DataFrame(
+        {
+            "pair": [names[code] for code in bins[:, 0].tolist()],
+            "length_A": (bins[:, 1] + 0.5) * length_step,
+            "energy_eV": (bins[:, 2] + 0.5) * energy_step,
+            "count": counts,
+        }
+    ).sort_values(["pair", "length_A", "energy_eV"], ignore_index=True)
+
+
+def _map_rows(decomposition: Decomposition, length_step: float, energy_step: float) -> np.ndarray:
+    pairs, _, lengths, energies = pair_energies(decomposition)
+    low, high = np.sort(decomposition.atomic_numbers[pairs], axis=1).T
+    return np.column_stack(
+        [
+            low * len(chemical_symbols) + high,
+            np.floor(lengths / length_step).astype(np.int64),
+            np.floor(energies / energy_step).astype(np.int64),
+        ]
+    )
+
+
+def _symbols(code: int) -> list[str]:
+    return sorted(chemical_symbols[z] for z in divmod(code, len(chemical_symbols)))
+
+
+def conformations(molecules: Iterable[Molecule]) -> Iterator[Atoms]:
+    """Every conformation of every molecule as ASE structures."""
+    for molecule in molecules:
+        for positions in molecule.positions:
+            yield Atoms(molecule.atomic_numbers, positions)
