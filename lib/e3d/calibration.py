@@ -1,0 +1,156 @@
+"""What a bond energy knows beyond the bond length, on molecules that were not fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import GroupKFold
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import QuantileTransformer, SplineTransformer, StandardScaler
+
+from e3d.entropy import bond_weights, codes
+from e3d.errors import E3DError
+from e3d.statistics import Labels, Numbers, spearman
+from e3d.units import ANGSTROM_PER_BOHR
+
+#: Weight of the class frequencies mixed into predicted probabilities: no surprise is infinite.
+SMOOTHING = 0.01
+#: Quantiles, spline knots and inverse ridge penalty of the classifier of bond orders.
+N_QUANTILES, N_KNOTS, PENALTY_INVERSE = 200, 8, 30.0
+
+
+def wiberg_orders(
+    atomic_numbers: Int[np.ndarray, " n_atoms"],
+    positions: Float[np.ndarray, "n_atoms 3"],
+    bonds: Int[np.ndarray, "n_bonds 2"],
+) -> Float[np.ndarray, " n_bonds"]:
+    """Wiberg bond orders (no unit, 1 for a single bond) of GFN2-xTB at the geometry given, in Å."""
+    from tblite.interface import Calculator
+
+    calculator = Calculator(
+        "GFN2-xTB", np.asarray(atomic_numbers, dtype=int), positions / ANGSTROM_PER_BOHR
+    )
+    calculator.set("verbosity", 0)
+    orders = np.squeeze(calculator.singlepoint().get("bond-orders"))
+    return orders[bonds[:, 0], bonds[:, 1]]
+
+
+def length_residuals(
+    values: Numbers,
+    lengths: Numbers,
+    classes: Labels,
+    molecules: Labels,
+    *,
+    n_folds: int = 5,
+    min_molecules: int = 30,
+) -> Float[np.ndarray, " n"]:
+    """What is left of `values` after a smooth regression on the bond length r within each class.
+
+    Residual value − f_class(r), in the unit of the values: a positive residual of ε is a bond
+    weaker than its length says. f is a cubic spline with a weak ridge penalty, fitted to other
+    molecules than the bond's own (`n_folds` groups). lengths in Å. NaN for classes with fewer than
+    `min_molecules` molecules.
+    """
+    values, r = np.asarray(values, dtype=float), np.asarray(lengths, dtype=float)[:, None]
+    residuals = np.full(len(values), np.nan)
+    model = make_pipeline(
+        StandardScaler(),
+        SplineTransformer(n_knots=5, knots="quantile", extrapolation="linear"),
+        Ridge(alpha=1e-2),
+    )
+    for rows, train, test in _folds(classes, molecules, n_folds, min_molecules):
+        model.fit(r[rows[train]], values[rows[train]])
+        residuals[rows[test]] = values[rows[test]] - model.predict(r[rows[test]])
+    return residuals
+
+
+def _folds(
+    strata: Labels, molecules: Labels, n_folds: int, min_molecules: int
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Rows of each stratum that is large enough, with train and test positions among them."""
+    stratum, molecule = codes(strata), codes(molecules)
+    for value in np.unique(stratum):
+        rows = np.flatnonzero(stratum == value)
+        if len(np.unique(molecule[rows])) < max(min_molecules, n_folds):
+            continue
+        for train, test in GroupKFold(n_folds).split(rows, groups=molecule[rows]):
+            yield rows, train, test
+
+
+def seed_agreement(residuals: Float[np.ndarray, "n_runs n"], classes: Labels) -> pd.Series:
+    """Mean Pearson correlation between runs of the residuals within each class, between −1 and 1.
+
+    1: what ε says beyond r is the same whatever the seed, hence comes from the data; 0: it is the
+    noise of a training. Classes in which a residual is NaN are left out. Raises E3DError for fewer
+    than two runs.
+    """
+    if len(residuals) < 2:
+        raise E3DError(f"agreement needs residuals of at least two runs, got {len(residuals)}")
+    names = np.asarray(classes)
+    agreement = {}
+    for name in np.unique(names):
+        part = residuals[:, names == name]
+        if np.isfinite(part).all() and part.shape[1] > 1:
+            matrix = np.corrcoef(part)
+            agreement[name] = np.mean([matrix[a, b] for a, b in combinations(range(len(part)), 2)])
+    return pd.Series(agreement, dtype=float)
+
+
+def rank_correlation(rows: Float[np.ndarray, "n 3"]) -> float:
+    """Mean over classes of Spearman's correlation within the class; columns: class, x, y.
+
+    A statistic for `statistics.estimate`: the class is a number, so that rows are drawn whole.
+    """
+    within = [spearman(*rows[rows[:, 0] == value, 1:].T) for value in np.unique(rows[:, 0])]
+    return float(np.nanmean(within)) if np.isfinite(within).any() else float("nan")
+
+
+def predictive_information(
+    features: Float[np.ndarray, "n n_features"],
+    orders: Labels,
+    pairs: Labels,
+    molecules: Labels,
+    *,
+    n_folds: int = 5,
+    min_molecules: int = 30,
+) -> Float[np.ndarray, " n"]:
+    """Bits about its order that features tell of each bond, by a classifier of other molecules.
+
+    log₂ p(order | features, pair) − log₂ p(order | pair), both from molecules that are not the
+    bond's own: the weighted mean is a lower bound of I(features; order | pair), negative where the
+    classifier is misled. Logistic regression on splines of the ranks of each feature, additive, so
+    that monotone changes of a feature do not matter. Bonds of pairs with one order, or fewer than
+    `min_molecules` molecules, tell 0.
+    """
+    labels, weights = np.asarray(orders), bond_weights(molecules)
+    gains = np.zeros(len(labels))
+    for rows, train, test in _folds(pairs, molecules, n_folds, min_molecules):
+        train, test = rows[train], rows[test]
+        names, y = np.unique(labels[train], return_inverse=True)
+        if len(names) < 2:
+            continue
+        model = _classifier(len(train))
+        model.fit(
+            features[train], y, logisticregression__sample_weight=weights[train] / weights.mean()
+        )
+        prior = np.bincount(y, weights[train]) / weights[train].sum()
+        predicted = (1 - SMOOTHING) * model.predict_proba(features[test]) + SMOOTHING * prior
+        column = {name: k for k, name in enumerate(names)}
+        known = np.array([label in column for label in labels[test]])  # an unseen order tells 0
+        chosen = [column[label] for label in labels[test][known]]
+        gains[test[known]] = np.log2(predicted[known, :][np.arange(len(chosen)), chosen])
+        gains[test[known]] -= np.log2(prior[chosen])
+    return gains
+
+
+def _classifier(n_rows: int) -> Pipeline:
+    return make_pipeline(
+        QuantileTransformer(n_quantiles=min(N_QUANTILES, n_rows), random_state=0),
+        SplineTransformer(n_knots=N_KNOTS),
+        LogisticRegression(C=PENALTY_INVERSE, max_iter=2000),
+    )

@@ -1,0 +1,114 @@
+"""What remains beyond the bond length: exactly nothing where ε is a function of r, and what was put
+in where it is not."""
+
+import numpy as np
+import pytest
+from ase.build import molecule as named
+from e3d import calibration, entropy, statistics
+from e3d.errors import E3DError
+
+
+@pytest.fixture(scope="module")
+def bonds():
+    """Two element pairs, orders told by r up to overlap; `environment` is hidden from r."""
+    rng = np.random.default_rng(0)
+    n_molecules, n = 300, 1200
+    molecules = np.repeat(np.arange(n_molecules), 4)
+    pairs = rng.choice(["CC", "CO"], size=n)
+    orders = rng.choice(["-", "="], size=n)
+    lengths = np.where(orders == "-", 1.5, 1.4) + rng.normal(0, 0.05, n)
+    environment = rng.normal(0, 1, n)
+    return {
+        "molecules": molecules, "pairs": pairs, "orders": orders, "lengths": lengths,
+        "classes": np.char.add(pairs, orders), "environment": environment,
+    }  # fmt: skip
+
+
+def smooth(lengths):
+    return -8 * np.exp(-2 * (lengths - 1.2)) + np.sin(3 * lengths)
+
+
+def residuals(bonds, values):
+    return calibration.length_residuals(
+        values, bonds["lengths"], bonds["classes"], bonds["molecules"]
+    )
+
+
+def predict(bonds, *columns):
+    gains = calibration.predictive_information(
+        np.column_stack(columns), bonds["orders"], bonds["pairs"], bonds["molecules"]
+    )
+    weights = entropy.bond_weights(bonds["molecules"])
+    return float(np.average(gains, weights=weights))
+
+
+def test_a_function_of_the_length_leaves_nothing(bonds):
+    left = residuals(bonds, smooth(bonds["lengths"]))
+    assert np.std(left) < 0.02 * np.std(smooth(bonds["lengths"]))
+
+
+def test_what_is_added_to_a_function_of_the_length_comes_back(bonds):
+    left = residuals(bonds, smooth(bonds["lengths"]) + 0.3 * bonds["environment"])
+    assert np.corrcoef(left, bonds["environment"])[0, 1] > 0.98
+    assert np.std(left) == pytest.approx(0.3 * np.std(bonds["environment"]), rel=0.05)
+
+
+def test_rare_classes_are_left_out(bonds):
+    classes = bonds["classes"].copy()
+    classes[:20] = "rare"
+    left = calibration.length_residuals(
+        bonds["lengths"], bonds["lengths"], classes, bonds["molecules"]
+    )
+    assert np.isnan(left[:20]).all()
+    assert np.isfinite(left[20:]).all()
+
+
+def test_agreement_of_seeds(bonds):
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 1, (3, len(bonds["classes"])))
+    shared = calibration.seed_agreement(bonds["environment"] + noise, bonds["classes"])
+    assert len(shared) == 4
+    assert shared.mean() == pytest.approx(0.5, abs=0.06)
+    assert calibration.seed_agreement(noise, bonds["classes"]).mean() == pytest.approx(0, abs=0.06)
+    with pytest.raises(E3DError, match="at least two runs"):
+        calibration.seed_agreement(noise[:1], bonds["classes"])
+
+
+def test_rank_correlation_is_within_classes():
+    """Between the classes the relation is reversed; within them it is perfect."""
+    rows = np.array([[0.0, 1, 1], [0, 2, 2], [0, 3, 3], [1, 11, -9], [1, 12, -8], [1, 13, -7]])
+    assert calibration.rank_correlation(rows) == pytest.approx(1)
+    assert np.isnan(calibration.rank_correlation(np.ones((3, 3))))
+    estimate = statistics.estimate(rows, statistic=calibration.rank_correlation, n_resamples=20)
+    assert estimate["value"] == pytest.approx(1)
+
+
+def test_a_classifier_tells_most_of_what_a_feature_knows(bonds):
+    """Two Gaussians 0.1 apart with width 0.05: I = 1 bit − ⟨h₂(p)⟩, by quadrature."""
+    x = np.linspace(-6, 8, 20001)
+    first, second = np.exp(-(x**2) / 2), np.exp(-((x - 2) ** 2) / 2)
+    share = first / (first + second)
+    conditional = -(share * np.log2(share) + (1 - share) * np.log2(1 - share))
+    truth = 1 - np.sum(conditional * (first + second)) / np.sum(first + second)
+    found = predict(bonds, bonds["lengths"])
+    assert 0.8 * truth < found < 1.1 * truth
+    assert predict(bonds, np.exp(bonds["lengths"])) == pytest.approx(found, abs=0.01)
+
+
+def test_a_feature_without_news_adds_nothing(bonds):
+    alone = predict(bonds, bonds["lengths"])
+    assert predict(bonds, bonds["environment"]) == pytest.approx(0, abs=0.03)
+    assert predict(bonds, bonds["lengths"], bonds["environment"]) < alone + 0.01
+    assert predict(bonds, bonds["lengths"], smooth(bonds["lengths"])) < alone + 0.01
+
+
+def test_a_feature_with_news_adds_it(bonds):
+    telling = np.where(bonds["orders"] == "-", 0, 2) + bonds["environment"]
+    gain = predict(bonds, bonds["lengths"], telling) - predict(bonds, bonds["lengths"])
+    assert gain > 0.15
+
+
+def test_wiberg_orders_count_bonds():
+    ethene, bonds = named("C2H4"), np.array([[0, 1], [0, 2]])
+    orders = calibration.wiberg_orders(ethene.numbers, ethene.positions, bonds)
+    assert orders == pytest.approx([2.0, 1.0], abs=0.1)
