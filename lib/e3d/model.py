@@ -1,0 +1,240 @@
+"""Allegro models: build, save and load them without pickle.
+
+A checkpoint is a folder: `model.yaml` (the architecture with every data-dependent number resolved),
+`weights.safetensors` and `history.csv`.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from e3d.errors import E3DError
+
+#: Written into every model.yaml; raised when the layout of a checkpoint folder changes.
+FORMAT = 1
+_VERSIONED = ("torch", "nequip", "nequip-allegro", "e3nn", "lightning")
+
+
+@dataclass(frozen=True)
+class Model:
+    """An Allegro potential, ready to be evaluated.
+
+    `module` maps a nequip AtomicDataDict to one with energies and forces. `cutoff` in Å;
+    `atomic_energies`, the zero μ_t of the decomposition, in eV; `metadata` is the content of
+    `model.yaml`, empty for a model from elsewhere.
+    """
+
+    name: str
+    module: torch.nn.Module
+    type_names: tuple[str, ...]
+    cutoff: float
+    atomic_energies: dict[str, float]
+    dtype: torch.dtype
+    device: torch.device
+    metadata: dict[str, Any]
+
+
+def build(architecture: dict[str, Any], *, compile_mode: str = "eager") -> torch.nn.Module:
+    """nequip GraphModel of an architecture: the keyword arguments of `allegro.model.AllegroModel`.
+
+    Among them `seed`, `model_dtype`, `type_names`, `r_max` (Å), `avg_num_neighbors`,
+    `per_type_energy_scales` (eV) and `per_type_energy_shifts` (eV).
+    """
+    from allegro.model import AllegroModel
+    from nequip.utils.global_state import set_global_state
+
+    set_global_state()
+    return AllegroModel(**architecture, compile_mode=compile_mode)
+
+
+def from_checkpoint(
+    checkpoint: str,
+    architecture: dict[str, Any],
+    compile_mode: str = "eager",
+) -> torch.nn.Module:
+    """Model builder for fine-tuning: `architecture`, with the trained weights of a checkpoint.
+
+    Only the shifts are those of `architecture`: the zero of the energy belongs to the new labels.
+    """
+    module = build(architecture, compile_mode=compile_mode)
+    _load_weights(module, Path(checkpoint), keep=("energy_scale_shift.shifts",))
+    return module
+
+
+def load_model(
+    path: str | Path,
+    *,
+    trust: bool = False,
+    device: str | torch.device = "cpu",
+    dtype: torch.dtype | None = None,
+) -> Model:
+    """Load a checkpoint folder, or, with `trust`, a `.ckpt` or `.nequip.zip` made elsewhere.
+
+    The latter two are pickles: loading one runs whatever code its author put inside. `dtype`
+    converts a checkpoint folder's weights, e.g. to float64 for strict tests.
+
+    Raises E3DError when the checkpoint is missing, damaged, untrusted, or when its weights do not
+    fit its architecture.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise E3DError(f"checkpoint {path} does not exist; `make pull` fetches the project's")
+    if path.is_file():
+        return _load_foreign(path, trust=trust, device=device)
+    metadata = read_metadata(path)
+    architecture = dict(metadata["architecture"])
+    if dtype is not None:
+        architecture["model_dtype"] = str(dtype).removeprefix("torch.")
+    module = build(architecture)
+    _load_weights(module, path)
+    return _as_model(path.name, module, device, metadata | {"architecture": architecture})
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """Content of a checkpoint folder's model.yaml. Raises E3DError when missing or malformed."""
+    file = folder / "model.yaml"
+    try:
+        metadata = yaml.safe_load(file.read_text())
+    except FileNotFoundError:
+        raise E3DError(
+            f"{folder} is no checkpoint: it has no model.yaml; was its training interrupted?"
+        ) from None
+    except yaml.YAMLError as error:
+        raise E3DError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(metadata, dict) or "architecture" not in metadata:
+        raise E3DError(f"{file} has no section 'architecture'; it was not written by E3D")
+    if metadata.get("format") != FORMAT:
+        raise E3DError(
+            f"{file} has format {metadata.get('format')!r}, this version reads {FORMAT}; "
+            "use the version of E3D that wrote it"
+        )
+    return metadata
+
+
+def _load_weights(module: torch.nn.Module, folder: Path, keep: tuple[str, ...] = ()) -> None:
+    """Copy the stored weights into `module`, except buffers whose name ends in one of `keep`."""
+    file = folder / "weights.safetensors"
+    try:
+        stored = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise E3DError(f"{file} is missing or damaged ({error}); pull it again") from error
+    own = module.state_dict()
+    wrong = [
+        f"{name} is {list(stored[name].shape) if name in stored else 'missing'}, "
+        f"expected {list(own[name].shape) if name in own else 'nothing'}"
+        for name in sorted(own.keys() | stored.keys())
+        if name not in own or name not in stored or own[name].shape != stored[name].shape
+    ]
+    if wrong:
+        raise E3DError(
+            f"{file} does not fit {folder / 'model.yaml'}: {wrong[0]} ({len(wrong)} such tensors); "
+            "the two files are of different models"
+        )
+    kept = {name: own[name] for name in own if name.endswith(keep)} if keep else {}
+    module.load_state_dict(stored | kept)
+
+
+def _as_model(
+    name: str, module: torch.nn.Module, device: str | torch.device, metadata: dict[str, Any]
+) -> Model:
+    module = module.to(device).eval()
+    type_names = tuple(module.type_names)
+    shifts = _submodule(module, "per_type_energy_scale_shift").shifts.flatten().tolist()
+    shifts = shifts * len(type_names) if len(shifts) == 1 else shifts or [0.0] * len(type_names)
+    return Model(
+        name=name,
+        module=module,
+        type_names=type_names,
+        cutoff=float(module.metadata["r_max"]),
+        atomic_energies=dict(zip(type_names, shifts, strict=True)),
+        dtype=module.model_dtype,
+        device=torch.device(device),
+        metadata=metadata,
+    )
+
+
+def _submodule(module: torch.nn.Module, name: str) -> torch.nn.Module:
+    for path, child in module.named_modules():
+        if path.rsplit(".", 1)[-1] == name:
+            return child
+    raise E3DError(
+        f"the model has no module {name!r}; E3D needs an Allegro model of the nequip framework, "
+        "whose energy is a sum over edges"
+    )
+
+
+def _load_foreign(path: Path, *, trust: bool, device: str | torch.device) -> Model:
+    if not trust:
+        raise E3DError(
+            f"{path} is a pickle: loading it runs code that its author chose. "
+            "If you trust where it comes from, give --trust"
+        )
+    from nequip.model.saved_models.load_utils import load_saved_model
+    from nequip.utils.global_state import set_global_state
+
+    set_global_state()
+    try:
+        module = load_saved_model(str(path))
+    except Exception as error:
+        raise E3DError(
+            f"{path} cannot be loaded by nequip {version('nequip')}: {error}; expected a `.ckpt` "
+            "of nequip-train or a `.nequip.zip` of nequip-package"
+        ) from error
+    return _as_model(path.stem, module, device, {})
+
+
+def untrained(model: Model, *, seed: int) -> Model:
+    """The same architecture, scales and shifts with fresh random weights: the `untrained` null."""
+    if "architecture" not in model.metadata:
+        raise E3DError(
+            f"the architecture of {model.name} is not known, so no untrained copy of it can be "
+            "built; use a checkpoint folder"
+        )
+    architecture = model.metadata["architecture"] | {"seed": seed}
+    module = build(architecture)
+    return _as_model(f"untrained-s{seed}", module, model.device, model.metadata)
+
+
+def save_checkpoint(
+    folder: str | Path,
+    module: torch.nn.Module,
+    architecture: dict[str, Any],
+    *,
+    dataset: dict[str, str],
+    training: dict[str, Any],
+    history: str,
+) -> None:
+    """Write a checkpoint folder, complete or not at all.
+
+    architecture: resolved arguments of `build`; dataset: path, sha256 and level of theory of the
+    labels; training: the settings of the run; history: text of history.csv.
+    """
+    folder = Path(folder)
+    metadata = {
+        "format": FORMAT,
+        "architecture": architecture,
+        "dataset": dataset,
+        "training": training,
+        "versions": {package: version(package) for package in _VERSIONED},
+    }
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+        temporary = Path(name)
+        weights = {key: value.contiguous() for key, value in module.state_dict().items()}
+        save_file(weights, temporary / "weights.safetensors")
+        (temporary / "model.yaml").write_text(yaml.safe_dump(metadata, sort_keys=False))
+        (temporary / "history.csv").write_text(history)
+        folder.mkdir(exist_ok=True)
+        # model.yaml last: a folder without it is not a checkpoint
+        for file in ("weights.safetensors", "history.csv", "model.yaml"):
+            os.replace(temporary / file, folder / file)
