@@ -1,0 +1,41 @@
+# make book: everything, from nothing to the rendered book.  make test: the whole test suite.
+PYTHON ?= python3.11
+BIN := .venv/bin
+
+.PHONY: book test pull run bench lint publish environment
+.DEFAULT_GOAL := book
+
+book: pull
+	$(BIN)/dvc repro --quiet
+	@echo "The book: $(CURDIR)/book/_build/html/index.html"
+
+test: environment
+	$(BIN)/pytest -n auto --dist worksteal
+
+pull: environment
+	$(BIN)/dvc pull --quiet
+
+# make run NB=05_entropy P="bin_width_eV=0.05 n_resamples=200"
+run: pull
+	$(BIN)/e3d run $(NB) $(foreach p,$(P),-p $(p))
+
+bench: pull
+	$(BIN)/python bench/benchmark.py
+
+lint: environment
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+# the branch gh-pages of `origin` holds the built book and nothing else
+publish: book
+	$(BIN)/python -m e3d.book publish
+
+environment: .venv/.made .dvc/config.local
+
+.venv/.made: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable . && touch $@
+
+# absolute, because DVC resolves it against the working directory; its default is world-writable
+.dvc/config.local: .venv/.made
+	$(BIN)/dvc config --local core.site_cache_dir "$(CURDIR)/.dvc/tmp/site" && touch $@

@@ -1,0 +1,127 @@
+"""Build the book: prose pages and executed notebooks, each with the record of its run.
+
+Nothing is executed here. Warnings are errors, and the result needs no network.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from e3d.errors import E3DError
+from e3d.paths import BOOK, EXECUTED, PROVENANCE
+
+#: Characters of a hash that are shown; the record itself has all of them.
+SHOWN_DIGITS = 12
+
+
+def build(
+    pages: Path = BOOK, executed: Path = EXECUTED, records: Path = PROVENANCE, out: Path = BOOK
+) -> Path:
+    """Build the HTML book in `out/_build/html`; returns its `index.html`.
+
+    pages: folder of the prose, `_config.yml` and `_toc.yml`; executed: notebooks that the pipeline
+    executed; records: their run records.
+
+    Raises E3DError when a chapter or its record is missing, or the build gives any warning.
+    """
+    source, html = out / "_build" / "source", out / "_build" / "html"
+    assemble(source, pages, executed, records)
+    shutil.rmtree(html, ignore_errors=True)
+    jupyter_book = Path(sys.executable).with_name("jupyter-book")
+    options = ["--path-output", out, "--warningiserror", "--keep-going", "--quiet"]
+    done = subprocess.run(
+        [jupyter_book, "build", source, *options], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        raise E3DError(f"the book does not build:\n{done.stdout}{done.stderr}")
+    return html / "index.html"
+
+
+def assemble(source: Path, pages: Path, executed: Path, records: Path) -> None:
+    """Collect the pages and the executed notebooks of the table of contents in one folder.
+
+    Raises E3DError when a chapter has no source, or a notebook no record.
+    """
+    shutil.rmtree(source, ignore_errors=True)
+    shutil.copytree(pages, source, ignore=shutil.ignore_patterns("_build", "executed"))
+    by_notebook = _records_by_notebook(records)
+    for chapter in chapters(pages / "_toc.yml"):
+        if (source / f"{chapter}.md").exists():
+            continue
+        name = f"{chapter}.ipynb"
+        if not (executed / name).exists() or name not in by_notebook:
+            raise E3DError(
+                f"chapter {chapter!r} has neither a page in {pages} nor an executed notebook with "
+                "its record; `dvc repro` makes them"
+            )
+        notebook = nbformat.read(executed / name, as_version=4)
+        nbformat.write(with_record(notebook, by_notebook[name]), source / name)
+
+
+def chapters(toc: Path) -> list[str]:
+    """Names of the pages in a table of contents, the landing page first."""
+    content = yaml.safe_load(toc.read_text())
+    return [content["root"], *(entry["file"] for entry in content["chapters"])]
+
+
+def with_record(notebook: nbformat.NotebookNode, record: dict[str, Any]) -> nbformat.NotebookNode:
+    """The notebook with its run record at the end, and its injected parameters folded."""
+    for cell in notebook.cells:
+        if "injected-parameters" in cell.metadata.get("tags", []):
+            cell.metadata.tags.append("hide-input")
+    box = nbformat.v4.new_markdown_cell(record_box(record), id="provenance")
+    notebook.cells.append(box)
+    return notebook
+
+
+def record_box(record: dict[str, Any]) -> str:
+    """A run record as a folded MyST admonition with one table."""
+    rows = {
+        "notebook": _code(record["notebook"]),
+        "code revision": _code(_short(record["code"])),
+        "parameters": _listing(record["parameters"]),
+        "inputs (SHA-256)": _listing({k: _short(v) for k, v in record["inputs"].items()}),
+        "requirements.lock (SHA-256)": _code(_short(record["requirements_lock_sha256"])),
+        "versions": _listing({"python": record["python"], **record["versions"]}),
+        "machine": record["machine"],
+        "wall time": f"{record['wall_time_s']} s",
+    }
+    table = [f"| {key} | {value.replace('|', chr(92) + '|')} |" for key, value in rows.items()]
+    return "\n".join(
+        [":::{admonition} How this page was made", ":class: dropdown", "",
+         "| | |", "|---|---|", *table, ":::"]
+    )  # fmt: skip
+
+
+def _records_by_notebook(folder: Path) -> dict[str, dict[str, Any]]:
+    records = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
+    return {Path(record["notebook"]).name: record for record in records}
+
+
+def _listing(values: dict[str, Any]) -> str:
+    return ", ".join(f"{key} {_code(value)}" for key, value in values.items()) or "none"
+
+
+def _code(value: Any) -> str:
+    return f"`{value if value != '' else ' '}`"
+
+
+def _short(digest: str) -> str:
+    """First digits of a commit or hash, with the mark of uncommitted changes, if any."""
+    head, plus, changes = digest.partition("+")
+    return (head[:SHOWN_DIGITS] if len(head) >= 40 else head) + plus + changes
+
+
+if __name__ == "__main__":
+    try:
+        print(build())
+    except E3DError as error:
+        sys.exit(f"e3d: {error}")
