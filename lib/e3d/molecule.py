@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import SupportsIndex
+
 import numpy as np
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdForceFieldHelpers
@@ -66,7 +68,8 @@ def from_mapped_smiles(smiles: str) -> Chem.Mol:
     if molecule is None:
         raise E3DError(f"SMILES {smiles!r} cannot be parsed")
     numbers = [atom.GetAtomMapNum() for atom in molecule.GetAtoms()]
-    if sorted(numbers) != list(range(1, len(numbers) + 1)):
+    implicit = any(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
+    if implicit or sorted(numbers) != list(range(1, len(numbers) + 1)):
         raise E3DError(
             f"SMILES {smiles!r}: atom maps must number every atom, hydrogens too, from 1"
         )
@@ -102,7 +105,7 @@ def bond_pairs(molecule: Chem.Mol) -> np.ndarray:
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
 
 
-def bond_class(molecule: Chem.Mol, i: int, j: int) -> str:
+def bond_class(molecule: Chem.Mol, i: SupportsIndex, j: SupportsIndex) -> str:
     """Class of the bond i–j: elements in alphabetical order around the symbol of the order."""
     first, second = sorted(molecule.GetAtomWithIdx(int(k)).GetSymbol() for k in (i, j))
     bond = molecule.GetBondBetweenAtoms(int(i), int(j))
