@@ -2,9 +2,11 @@
 in where it is not."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from ase.build import molecule as named
-from e3d import calibration, entropy, statistics
+from e3d import calibration, entropy, paths, statistics
+from e3d.dataset import Dataset
 from e3d.errors import E3DError
 
 
@@ -112,3 +114,26 @@ def test_wiberg_orders_count_bonds():
     ethene, bonds = named("C2H4"), np.array([[0, 1], [0, 2]])
     orders = calibration.wiberg_orders(ethene.numbers, ethene.positions, bonds)
     assert orders == pytest.approx([2.0, 1.0], abs=0.1)
+
+
+def test_wiberg_table_names_the_bonds_of_the_data_set():
+    with Dataset(paths.ROOT / "data/dft-small.h5") as dataset:
+        some = [m for m in dataset.usable() if len(m.atomic_numbers) == 6][:3]
+    table = calibration.wiberg_table(some)
+    assert list(table) == ["molecule", "i", "j", "wiberg"]
+    assert set(table["molecule"]) == {m.name for m in some}
+    assert (table["i"] < table["j"]).all()
+    assert table["wiberg"].between(0.5, 3.2).all()
+
+
+def test_gains_over_length_average_models(bonds):
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "pair": bonds["pairs"], "order": bonds["orders"],
+        "length_A": bonds["lengths"], "same": smooth(bonds["lengths"]),
+        "news": np.where(bonds["orders"] == "-", 0, 2) + bonds["environment"],
+    })  # fmt: skip
+    sources = {"same": ["same"], "news": ["news"], "both": ["same", "news"]}
+    alone, added = calibration.gains_over_length(table, sources)
+    assert alone.mean() > 0.3
+    assert added["news"].mean() > 0.15 > 0.01 > added["same"].mean()
+    assert added["both"] == pytest.approx((added["same"] + added["news"]) / 2)

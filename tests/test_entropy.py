@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from e3d import entropy
+from e3d import entropy, information
 from e3d.errors import E3DError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,12 +25,12 @@ def table(n_molecules=200, seed=0):
     return bonds
 
 
-def information(bonds, column, n_bins=8, **options):
+def told(bonds, column, n_bins=8, **options):
     bins = entropy.quantile_bins(
         bonds[column], n_bins, strata=bonds["pair"], weights=entropy.bond_weights(bonds["molecule"])
     )
     options = {"n_permutations": 30, "n_resamples": 100} | options
-    return entropy.order_information(
+    return information.order_information(
         bins, bonds["order"], bonds["pair"], bonds["molecule"], **options
     )
 
@@ -137,7 +137,7 @@ def test_pair_and_order():
 
 def test_what_determines_the_order_knows_all_of_it():
     bonds = table()
-    result = information(bonds, "telling", n_bins=64)
+    result = told(bonds, "telling", n_bins=64)
     weights = entropy.bond_weights(bonds["molecule"])
     expected = 0.0
     for _, rows in bonds.groupby("pair"):
@@ -145,7 +145,7 @@ def test_what_determines_the_order_knows_all_of_it():
         mass = pd.Series(weights[rows.index]).groupby(rows["order"].to_numpy()).sum()
         expected += share * entropy.entropy(mass)
     assert result.ceiling == pytest.approx(expected)
-    exact = entropy.order_information(
+    exact = information.order_information(
         entropy.codes(bonds["order"]), bonds["order"], bonds["pair"], bonds["molecule"]
     )
     assert exact.plug_in == pytest.approx(result.ceiling)
@@ -156,11 +156,11 @@ def test_what_determines_the_order_knows_all_of_it():
 def test_what_is_independent_knows_nothing():
     values = []
     for seed in range(10):
-        result = information(table(seed=seed), "mute", seed=seed, n_resamples=10)
+        result = told(table(seed=seed), "mute", seed=seed, n_resamples=10)
         assert result.plug_in > 0.005  # the bias of the plug-in estimate
         values.append(result.value)
     assert np.mean(values) == pytest.approx(0, abs=0.003)
-    one = information(table(), "mute", n_resamples=300).estimate()
+    one = told(table(), "mute", n_resamples=300).estimate()
     assert one["low"] < 0 < one["high"] + 0.005
 
 
@@ -170,7 +170,7 @@ def test_copies_of_a_bond_add_no_information():
     few = pd.DataFrame({"molecule": np.arange(30), "pair": "CC", "mute": rng.normal(size=30)})
     few["order"] = rng.choice(list("-="), size=30)
     copies = few.loc[few.index.repeat(10)].reset_index(drop=True)
-    single, many = (information(bonds, "mute", n_permutations=400) for bonds in (few, copies))
+    single, many = (told(bonds, "mute", n_permutations=400) for bonds in (few, copies))
     assert many.plug_in == pytest.approx(single.plug_in)
     assert many.null.mean() == pytest.approx(single.null.mean(), rel=0.05)
     assert many.value == pytest.approx(single.value, abs=0.02)
@@ -178,19 +178,19 @@ def test_copies_of_a_bond_add_no_information():
 
 def test_information_is_symmetric_under_relabelling_and_never_above_the_ceiling():
     bonds = table()
-    first = information(bonds, "telling")
+    first = told(bonds, "telling")
     renamed = bonds.replace({"order": {"-": "z", "=": "y", "#": "x"}, "pair": {"CC": "Q"}})
-    assert information(renamed, "telling").plug_in == pytest.approx(first.plug_in)
+    assert told(renamed, "telling").plug_in == pytest.approx(first.plug_in)
     assert 0 <= first.plug_in <= first.ceiling + 1e-12
     shuffled = bonds.sample(frac=1, random_state=0)
-    assert information(shuffled, "telling").plug_in == pytest.approx(first.plug_in)
+    assert told(shuffled, "telling").plug_in == pytest.approx(first.plug_in)
 
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
 def test_conditional_information_is_bounded(seed):
     masses = np.random.default_rng(seed).exponential(size=(3, 4, 2)) ** 3
-    bits = entropy.conditional_information(masses)
+    bits = information.conditional_information(masses)
     by_hand = 0.0
     for stratum in masses:
         joint = stratum / masses.sum()
@@ -199,12 +199,12 @@ def test_conditional_information_is_bounded(seed):
     assert bits == pytest.approx(by_hand)
     assert -1e-12 <= bits <= np.log2(2)
     merged = masses.reshape(3, 2, 2, 2).sum(axis=2)  # data processing: coarser bins know less
-    assert entropy.conditional_information(merged) <= bits + 1e-12
+    assert information.conditional_information(merged) <= bits + 1e-12
 
 
 def test_permutations_keep_blocks_and_counts():
     bonds = table(20)
-    for permuted in entropy.permuted_orders(
+    for permuted in information.permuted_orders(
         bonds["order"], bonds["pair"], bonds["molecule"], n_permutations=5
     ):
         blocks = bonds.assign(new=permuted).groupby(["pair", "molecule", "order"])["new"]
@@ -232,26 +232,45 @@ def test_interval_of_the_information_covers_the_truth():
         bonds = table(n_molecules, seed)
         return bonds.assign(telling=bonds["telling"] + 12 * (bonds["mute"] + 4))
 
-    truth = information(noisy(20_000, 99), "telling", n_permutations=5, n_resamples=5).value
+    truth = told(noisy(6_000, 99), "telling", n_permutations=5, n_resamples=5).value
     covered = []
     for seed in range(60):
-        result = information(noisy(150, seed), "telling", n_permutations=20).estimate()
+        result = told(noisy(150, seed), "telling", n_permutations=20).estimate()
         covered.append(result["low"] <= truth <= result["high"])
     assert np.mean(covered) >= 0.85
 
 
 def test_difference_is_paired():
     bonds = table()
-    first, second = information(bonds, "telling"), information(bonds, "telling")
-    nothing = entropy.difference(first, second)
+    first, second = told(bonds, "telling"), told(bonds, "telling")
+    nothing = information.difference(first, second)
     assert nothing["value"] == nothing["low"] == nothing["high"] == 0
-    gain = entropy.difference(first, information(bonds, "mute"))
+    gain = information.difference(first, told(bonds, "mute"))
     assert gain["low"] > 0.5
 
 
 def test_mean_information_averages_models():
     bonds = table()
-    parts = [information(bonds, "telling"), information(bonds, "mute")]
-    mean = entropy.mean_information(parts)
+    parts = [told(bonds, "telling"), told(bonds, "mute")]
+    mean = information.mean_information(parts)
     assert mean.value == pytest.approx((parts[0].value + parts[1].value) / 2)
     assert mean.estimate()["low"] < mean.value < mean.estimate()["high"]
+
+
+def test_sweep_averages_the_columns_of_a_source():
+    bonds = table(50)
+    sources = {"both": ["telling", "mute"], "one": ["telling"], "other": ["mute"]}
+    result = entropy.sweep(bonds, sources, [0.1, 0.4], n_resamples=20)
+    assert len(result) == 6
+    bits = result.pivot_table(index="bin_width_eV", columns="source", values="miller_madow")
+    assert bits["both"].to_numpy() == pytest.approx((bits["one"] + bits["other"]).to_numpy() / 2)
+    assert (bits.loc[0.1] > bits.loc[0.4]).all()
+    assert (result["low"] < result["miller_madow"]).all()
+
+
+def test_information_of_sources_stands_on_equal_terms():
+    bonds = table().assign(same=lambda rows: np.exp(rows["telling"]))
+    sources = {"ε": ["telling"], "monotone": ["same"], "nothing": ["mute"]}
+    found = information.of_sources(bonds, sources, n_bins=8, n_permutations=30, n_resamples=50)
+    assert found["ε"].value == pytest.approx(found["monotone"].value)
+    assert found["nothing"].value == pytest.approx(0, abs=0.01)

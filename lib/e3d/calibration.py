@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 
 import numpy as np
@@ -13,9 +13,12 @@ from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer, SplineTransformer, StandardScaler
 
+from e3d.dataset import Molecule
 from e3d.entropy import bond_weights, codes
 from e3d.errors import E3DError
+from e3d.molecule import bond_pairs, from_mapped_smiles
 from e3d.statistics import Labels, Numbers, spearman
+from e3d.tables import relaxed_index
 from e3d.units import ANGSTROM_PER_BOHR
 
 #: Weight of the class frequencies mixed into predicted probabilities: no surprise is infinite.
@@ -38,6 +41,18 @@ def wiberg_orders(
     calculator.set("verbosity", 0)
     orders = np.squeeze(calculator.singlepoint().get("bond-orders"))
     return orders[bonds[:, 0], bonds[:, 1]]
+
+
+def wiberg_table(molecules: Iterable[Molecule]) -> pd.DataFrame:
+    """Wiberg bond orders of relaxed molecules: columns molecule, i, j and wiberg, i < j."""
+    tables = []
+    for molecule in molecules:
+        bonds = bond_pairs(from_mapped_smiles(molecule.smiles))
+        positions = molecule.positions[relaxed_index(molecule)]
+        orders = wiberg_orders(molecule.atomic_numbers, positions, bonds)
+        columns = {"i": bonds[:, 0], "j": bonds[:, 1], "wiberg": orders}
+        tables.append(pd.DataFrame({"molecule": molecule.name} | columns))
+    return pd.concat(tables, ignore_index=True)
 
 
 def length_residuals(
@@ -154,3 +169,23 @@ def _classifier(n_rows: int) -> Pipeline:
         SplineTransformer(n_knots=N_KNOTS),
         LogisticRegression(C=PENALTY_INVERSE, max_iter=2000),
     )
+
+
+def gains_over_length(
+    table: pd.DataFrame, sources: Mapping[str, Sequence[str]]
+) -> tuple[Float[np.ndarray, " n"], dict[str, Float[np.ndarray, " n"]]]:
+    """Predictive information about the order in bits per bond: of r, and what each source adds.
+
+    table: a bond table with `pair` and `order`; sources: name → its columns, averaged over models.
+    """
+
+    def told(*columns: str) -> np.ndarray:
+        features = table[list(columns)].to_numpy(dtype=float)
+        return predictive_information(features, table["order"], table["pair"], table["molecule"])
+
+    alone = told("length_A")
+    added = {
+        name: np.mean([told("length_A", column) - alone for column in columns], axis=0)
+        for name, columns in sources.items()
+    }
+    return alone, added

@@ -1,4 +1,4 @@
-"""Shannon entropy of edge energies in bits, and what they know about bond orders.
+"""Shannon entropy of edge energies in bits.
 
 Every molecule has weight 1, shared equally by its bonds. Probabilities are kept as masses per
 molecule, so that a bootstrap over molecules is one matrix product, multiplicities · masses.
@@ -7,8 +7,7 @@ molecule, so that a bootstrap over molecules is one matrix product, multipliciti
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -96,24 +95,12 @@ def miller_madow(masses: Numbers, weights: Numbers) -> float:
     as independent, so the correction is a lower bound.
     """
     effective = np.sum(weights) ** 2 / np.sum(np.square(weights))
-    return float(entropy(masses)) + (np.count_nonzero(masses) - 1) / (2 * effective * np.log(2))
+    return float(entropy(masses) + (np.count_nonzero(masses) - 1) / (2 * effective * np.log(2)))
 
 
 def differential_entropy(bits: float, width: float) -> float:
     """h = H + log₂ Δε in bits, for ε in eV: what remains of H as bins are made finer."""
     return bits + float(np.log2(width))
-
-
-def conditional_information(
-    masses: Float[np.ndarray, "*samples strata bins orders"],
-) -> Float[np.ndarray, "*samples"]:
-    """I(bin; order | stratum) in bits: H(s,b) + H(s,o) − H(s) − H(s,b,o) of joint masses."""
-    masses = np.asarray(masses, dtype=float)
-    lead = masses.shape[:-3]
-    strata, bins = masses.sum(axis=(-1, -2)), masses.sum(axis=-1).reshape(*lead, -1)
-    orders = masses.sum(axis=-2).reshape(*lead, -1)
-    cells = masses.reshape(*lead, -1)
-    return np.asarray(entropy(bins) + entropy(orders) - entropy(strata) - entropy(cells))
 
 
 def masses_by_molecule(molecules: Labels, cells: Int[np.ndarray, " n"], n_cells: int) -> csr_array:
@@ -160,105 +147,32 @@ def binned_entropy(
     }
 
 
-@dataclass(frozen=True)
-class Information:
-    """I(x; order | stratum) in bits, from a plug-in estimate I over n bonds.
-
-    value: H (I − m) / (H − m), the estimate adjusted for chance, with H the ceiling and m the mean
-    of the permutation null: 0 for what knows nothing, H for what determines the order.
-    ceiling: H(order | stratum). null (n_permutations,): I with permuted orders. sample
-    (n_resamples,): I over resampled molecules, times H / (H − m).
-    Reference: Vinh, Epps and Bailey, J. Mach. Learn. Res. 11, 2837 (2010).
-    """
-
-    value: float
-    plug_in: float
-    ceiling: float
-    null: Float[np.ndarray, " n_permutations"] = field(repr=False)
-    sample: Float[np.ndarray, " n_resamples"] = field(repr=False)
-    n: int
-
-    def estimate(self) -> statistics.Estimate:
-        """Adjusted value with its 95 % interval over molecules."""
-        return statistics.interval(self.value, self.sample, self.n, centred=True)
-
-
-def order_information(
-    bins: Int[np.ndarray, " n"],
-    orders: Labels,
-    strata: Labels,
-    molecules: Labels,
+def sweep(
+    table: pd.DataFrame,
+    sources: Mapping[str, Sequence[str]],
+    widths: Sequence[float],
     *,
-    n_permutations: int = 100,
     n_resamples: int = 1000,
     seed: int = 0,
-) -> Information:
-    """What a binned quantity knows about the bond order, the stratum (element pair) being given.
+) -> pd.DataFrame:
+    """Entropies in bits of several sources of bond energies, for bins of several widths in eV.
 
-    The null permutes orders among blocks within each stratum. A block is the bonds of one molecule,
-    stratum and order: they are often symmetric copies, so permuting them one by one would
-    understate the bias. All arrays (n,), one entry per bond.
+    table: a bond table; sources: name → its columns of energies in eV, one per model, whose
+    entropies are averaged. Columns: source, bin_width_eV, plug_in, miller_madow with its 95 %
+    interval low and high, and differential (h).
     """
-    x, y, s = codes(bins), codes(orders), codes(strata)
-    shape = (int(s.max()) + 1, int(x.max()) + 1, int(y.max()) + 1)
-    masses = masses_by_molecule(
-        molecules, np.ravel_multi_index((s, x, y), shape), int(np.prod(shape))
-    )
-    resampled = resampled_masses(masses, n_resamples=n_resamples, seed=seed)
-    total = masses.sum(axis=0).reshape(shape)
-    plug_in = float(conditional_information(total))
-    ceiling = float(entropy(total.sum(axis=1).ravel()) - entropy(total.sum(axis=(1, 2))))
-    weights = bond_weights(molecules)
-    permutations = permuted_orders(y, s, molecules, n_permutations=n_permutations, seed=seed)
-    null = np.array(
-        [conditional_information(_joint(s, x, p, weights, shape)) for p in permutations]
-    )
-    # Where the null reaches the ceiling, the sample is too small to say anything: 0.
-    room = ceiling - null.mean()
-    scale = ceiling / room if room > 1e-9 else 0.0
-    sample = scale * conditional_information(resampled.reshape(-1, *shape))
-    value = float(scale * (plug_in - null.mean()))
-    return Information(value, plug_in, ceiling, null, sample, len(x))
+    rows = []
+    options = {"n_resamples": n_resamples, "seed": seed}
+    for name, columns in sources.items():
+        for width in widths:
+            found = [binned_entropy(table[c], table["molecule"], width, **options) for c in columns]
+            means = {key: _mean([part[key]["value"] for part in found]) for key in found[0]}
+            low, high = (
+                _mean([part["miller_madow"][end] for part in found]) for end in ("low", "high")
+            )
+            rows.append({"source": name, "bin_width_eV": width, **means, "low": low, "high": high})
+    return pd.DataFrame(rows)
 
 
-def _joint(
-    s: np.ndarray, x: np.ndarray, y: np.ndarray, weights: np.ndarray, shape: tuple[int, ...]
-) -> np.ndarray:
-    cells = np.ravel_multi_index((s, x, y), shape)
-    return np.bincount(cells, weights, minlength=int(np.prod(shape))).reshape(shape)
-
-
-def permuted_orders(
-    orders: Labels, strata: Labels, molecules: Labels, *, n_permutations: int, seed: int = 0
-) -> list[np.ndarray]:
-    """Orders (n,) permuted within strata, the bonds of one molecule, stratum and order together."""
-    rows = pd.DataFrame({"stratum": codes(strata), "molecule": codes(molecules)})
-    rows["order"] = np.asarray(orders)
-    block_of_row = rows.groupby(["stratum", "molecule", "order"], sort=True).ngroup().to_numpy()
-    blocks = rows.assign(block=block_of_row).drop_duplicates("block").sort_values("block")
-    labels, stratum = blocks["order"].to_numpy(), blocks["stratum"].to_numpy()
-    rng = np.random.default_rng(seed)
-    # Blocks are sorted by stratum; sorting by (stratum, random key) shuffles each stratum in place.
-    return [
-        labels[np.lexsort((rng.random(len(labels)), stratum))][block_of_row]
-        for _ in range(n_permutations)
-    ]
-
-
-def mean_information(parts: Sequence[Information]) -> Information:
-    """Average over models of the same bonds: seeds are not resampled, molecules are, in step."""
-    return Information(
-        value=float(np.mean([part.value for part in parts])),
-        plug_in=float(np.mean([part.plug_in for part in parts])),
-        ceiling=parts[0].ceiling,
-        null=np.mean([part.null for part in parts], axis=0),
-        sample=np.mean([part.sample for part in parts], axis=0),
-        n=parts[0].n,
-    )
-
-
-def difference(first: Information, second: Information) -> statistics.Estimate:
-    """`first` minus `second` in bits with a paired interval; both from the same bonds and seed."""
-    return statistics.interval(
-        first.value - second.value, first.sample - second.sample, first.n, centred=True
-    )
+def _mean(values: Sequence[float | None]) -> float:
+    return float(np.array(values, dtype=float).mean())
