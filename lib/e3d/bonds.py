@@ -187,11 +187,9 @@ def report_text(report: dict[str, Any]) -> str:
     )
     if not report["bonds"]:
         return f"{head}\nno bonds"
-    decimals = {"length_A": 3, "energy_eV": 3}
     table = pd.DataFrame(report["bonds"])
-    formats = {
-        name: f"{{:.{decimals.get(name, 1)}f}}".format
-        for name in table.columns
-        if name not in ("i", "j", "class", "shift")
-    }
+    numbers = table.columns.difference(["i", "j", "class", "shift"])
+    table = table.astype(dict.fromkeys(numbers, float))
+    decimals = {"length_A": 3, "energy_eV": 3}
+    formats = {name: f"{{:.{decimals.get(name, 1)}f}}".format for name in numbers}
     return f"{head}\n{table.to_string(index=False, formatters=formats, na_rep='-')}"

@@ -121,10 +121,10 @@ def run(
     if stage is not None and out is not None:
         raise E3DError("--stage writes where dvc.yaml says; leave out --out")
     assignments = parameter or []
-    written = run_stage(notebook, assignments, stage) if stage else run_here(
-        notebook, assignments, out
-    )  # fmt: skip
-    typer.echo(f"wrote {written}")
+    if stage is None:
+        typer.echo(f"wrote {run_here(notebook, assignments, out)}")
+    else:
+        typer.echo(f"wrote {run_stage(notebook, assignments, stage)}")
 
 
 @app.command()
