@@ -19,6 +19,7 @@ RUNS = ["model-s0", "model-s1"]
 ADDITIVE = Additive({"C-H": -4.0, "C-C": -3.0}, {}, {}, 0.0)
 KNOTS = spline_knots(0.5, 4.0, 0.25)
 PAIR = PairPotential(KNOTS, {("C", "H"): np.full(len(KNOTS) - 1, -2.0)})
+NULLS = bde.Nulls(ADDITIVE, PAIR, {"untrained-s0": -300.0})
 
 
 def bond_table(rows: list[tuple[str, str, float]]) -> pd.DataFrame:
@@ -35,9 +36,7 @@ def bond_table(rows: list[tuple[str, str, float]]) -> pd.DataFrame:
 
 
 def scored(rows: list[tuple[str, str, float]]) -> pd.DataFrame:
-    return bde.score_bonds(
-        bond_table(rows), RUNS, untrained={"untrained-s0": -300.0}, additive=ADDITIVE, pair=PAIR
-    )
+    return bde.score_bonds(bond_table(rows), RUNS, NULLS)
 
 
 def reference_rows(*rows: tuple[str, str, str, float]) -> pd.DataFrame:
@@ -62,8 +61,13 @@ def test_scores_are_positive_and_in_kcal_per_mol() -> None:
 
 def test_a_missing_run_is_named() -> None:
     with pytest.raises(E3DError, match="bare:model-s1"):
-        bde.score_bonds(bond_table(METHANE).drop(columns="bare:model-s1"), RUNS,
-                        untrained={}, additive=ADDITIVE, pair=PAIR)  # fmt: skip
+        bde.score_bonds(bond_table(METHANE).drop(columns="bare:model-s1"), RUNS, NULLS)
+
+
+def test_runs_of_an_ensemble_are_found() -> None:
+    assert bde.runs_of(bond_table(METHANE), "model") == RUNS
+    with pytest.raises(E3DError, match="no run of the ensemble 'mod'"):
+        bde.runs_of(bond_table(METHANE), "mod")
 
 
 @settings(max_examples=25, deadline=None)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from e3d import statistics
+from e3d.dataset import Molecule
 from e3d.errors import E3DError
-from e3d.nulls import Additive
-from e3d.pair_null import PairPotential
+from e3d.nulls import Additive, fit_additive, in_fold, scale_factor
+from e3d.pair_null import PairPotential, fit_pair
 from e3d.references import KEYS, KINDS, bare_tautology, class_references
 from e3d.units import KCAL_PER_MOL_PER_EV
 
@@ -32,32 +34,76 @@ def elements_of(name: str) -> tuple[str, str]:
     return first, second
 
 
+class Nulls(NamedTuple):
+    """The nulls of one set of labels; untrained: scale factor by name of the untrained run."""
+
+    additive: Additive
+    pair: PairPotential
+    untrained: dict[str, float]
+
+
+def fit_nulls(
+    molecules: Sequence[Molecule],
+    atomic_energies: Mapping[str, float],
+    sums: pd.DataFrame,
+    *,
+    knots: np.ndarray,
+    energy_weight: float,
+    penalties: Sequence[float],
+) -> Nulls:
+    """Fit every null to the labels that training saw.
+
+    atomic_energies: μ in eV; sums: rows of the molecule table of the same data set (columns run,
+    fold, label_eV and model_eV = Σε); the rest as for `fit_pair`.
+    """
+    training = list(in_fold(molecules, "train"))
+    validation = list(in_fold(molecules, "validation"))
+    seen = sums[(sums["fold"] == "train") & sums["run"].str.startswith("untrained-")]
+    return Nulls(
+        fit_additive(training, atomic_energies),
+        fit_pair(training, validation, atomic_energies,
+                 knots=knots, energy_weight=energy_weight, penalties=penalties),
+        {str(run): scale_factor(rows["label_eV"].to_numpy(), rows["model_eV"].to_numpy())
+         for run, rows in seen.groupby("run")},
+    )  # fmt: skip
+
+
+def runs_of(table: pd.DataFrame, ensemble: str) -> list[str]:
+    """Runs of an ensemble in a bond table: those named `<ensemble>-s<seed>`, in order.
+
+    Raises E3DError when there are none.
+    """
+    pattern = re.compile(rf"bare:({re.escape(ensemble)}-s\d+)")
+    runs = sorted(found.group(1) for c in table.columns if (found := pattern.fullmatch(c)))
+    if not runs:
+        raise E3DError(f"the bond table has no run of the ensemble {ensemble!r}; has notebook 03 "
+                       "decomposed its checkpoints?")  # fmt: skip
+    return runs
+
+
 def score_bonds(
     table: pd.DataFrame,
     runs: Sequence[str],
+    nulls: Nulls,
     *,
-    untrained: Mapping[str, float],
-    additive: Additive,
-    pair: PairPotential,
     ensembles: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """BDEs of every bond of a bond table: by the ensemble `runs`, and by every null.
 
-    untrained: scale factor by name of the untrained run; ensembles: further columns, each the mean
-    of −ε over its runs. Columns: those of the bond, `emergent` and `dressed` (means over `runs`),
-    `seed:<run>`, `untrained`, `additive`, `pair`, and the ensembles; kcal/mol.
+    ensembles: further columns, each the mean of −ε over its runs. Columns: those of the bond,
+    `emergent` and `dressed` (means over `runs`), `seed:<run>`, `untrained`, `additive`, `pair`, and
+    the ensembles; kcal/mol.
 
     Raises E3DError when the bond table lacks a run.
     """
+    untrained = [c * _mean(table, [f"bare:{run}"]) for run, c in nulls.untrained.items()]
     columns = {
         "emergent": _mean(table, [f"bare:{run}" for run in runs]),
         "dressed": _mean(table, [f"dressed:{run}" for run in runs]),
         **{f"seed:{run}": _mean(table, [f"bare:{run}"]) for run in runs},
-        "untrained": np.mean(
-            [factor * _mean(table, [f"bare:{run}"]) for run, factor in untrained.items()], axis=0
-        ),
-        "additive": additive.bond_energies(table["class"].tolist()),
-        "pair": pair_energies(table, pair),
+        "untrained": np.mean(untrained, axis=0),
+        "additive": nulls.additive.bond_energies(table["class"].tolist()),
+        "pair": pair_energies(table, nulls.pair),
     }
     for name, members in (ensembles or {}).items():
         columns[name] = _mean(table, [f"bare:{run}" for run in members])
@@ -136,16 +182,21 @@ def accuracies(
 ) -> pd.DataFrame:
     """Accuracy of columns of a matched table on its headline reactions, one row per column.
 
-    Reactions without this kind of reference, or without a value, do not count; dressed values leave
-    out their own tautologies. The interval is over parent molecules, since reactions of one
-    molecule are not independent. With `against`, the gain in accuracy of that column over each, on
-    the reactions that have both. Columns: value, low, high, n.
+    Reactions without this kind of reference, or without a value, do not count, and of those with
+    the same bond of the same molecule only the first; dressed values leave out their tautologies.
+    The interval is over parent molecules, since reactions of one molecule are not independent. With
+    `against`, the gain in accuracy of that column over each, on the reactions that have both.
+    Columns: value, low, high, n; NaN where no reaction is left.
     """
-    results = {}
+    results: dict[str, statistics.Estimate | dict[str, float]] = {}
     for column in columns:
         used = matched[matched["headline"] & matched[reference].notna() & matched[column].notna()]
         if column == DRESSED:
             used = used[~used["tautology_dressed"]]
+        used = used.drop_duplicates(["smiles", "class"])
+        if used.empty:
+            results[column] = {"value": np.nan, "low": np.nan, "high": np.nan, "n": 0}
+            continue
         groups, options = used["smiles"].to_numpy(), {"n_resamples": n_resamples, "seed": seed}
         values, references = used[column].to_numpy(), used[reference].to_numpy()
         if against is None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -48,11 +48,25 @@ class PairPotential:
         return np.asarray(splines(self.knots, np.asarray(lengths, dtype=float)) @ coefficients)
 
     def predict(self, molecule: Molecule) -> tuple[np.ndarray, np.ndarray]:
-        """Binding energies (M,) in eV and forces (M, N, 3) in eV/Å of all conformations."""
-        pairs = sorted(self.coefficients)
-        energy_rows, force_rows = design_rows(molecule, self.knots, pairs)
+        """Binding energies (M,) in eV and forces (M, N, 3) in eV/Å of all conformations.
+
+        Raises E3DError for an element pair that was not fitted.
+        """
+        pairs = pairs_within(molecule)
+        if missing := [pair for pair in pairs if pair not in self.coefficients]:
+            raise E3DError(
+                f"the pair null was not fitted to {'-'.join(missing[0])}, which {molecule.name!r} "
+                "contains; fit it to molecules of all elements"
+            )
+        energy_rows, force_rows = design_rows(molecule, self.knots)
         solution = np.concatenate([self.coefficients[pair] for pair in pairs])
         return energy_rows @ solution, force_rows @ solution
+
+
+def pairs_within(molecule: Molecule) -> list[tuple[str, str]]:
+    """Element pairs of a molecule, each and all in alphabetical order."""
+    symbols = sorted(chemical_symbols[z] for z in molecule.atomic_numbers)
+    return sorted(set(combinations(symbols, 2)))
 
 
 def spline_knots(start: float, cutoff: float, spacing: float) -> Float[np.ndarray, " n_knots"]:
@@ -79,14 +93,13 @@ def splines(knots: np.ndarray, lengths: np.ndarray, *, derivative: bool = False)
     return np.nan_to_num(values[..., : len(knots) - 1], nan=0.0)  # zero beyond the cutoff
 
 
-def design_rows(
-    molecule: Molecule, knots: np.ndarray, pairs: Sequence[tuple[str, str]]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives of binding energies and forces with respect to all spline coefficients.
+def design_rows(molecule: Molecule, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of binding energies and forces with respect to the spline coefficients.
 
-    Returns (M, n_columns) and (M, N, 3, n_columns) with n_columns = n_pairs · n_splines, ordered
-    by element pair. Raises E3DError for an element pair that is not among `pairs`.
+    Returns (M, n_columns) and (M, N, 3, n_columns): the columns are those of `pairs_within`, one
+    element pair after the other, n_knots − 1 each.
     """
+    pairs = pairs_within(molecule)
     symbols = [chemical_symbols[z] for z in molecule.atomic_numbers]
     first, second = np.triu_indices(len(symbols), k=1)
     vectors = molecule.positions[:, first] - molecule.positions[:, second]  # (M, n_pairs, 3)
@@ -98,11 +111,8 @@ def design_rows(
     energy_rows = np.zeros((len(molecule), len(pairs), n_splines))
     force_rows = np.zeros((len(molecule), len(symbols), 3, len(pairs), n_splines))
     for k, (i, j) in enumerate(zip(first, second, strict=True)):
-        pair = tuple(sorted((symbols[i], symbols[j])))
-        if pair not in pairs:
-            raise E3DError(f"the pair null was not fitted to {'-'.join(pair)}, which "
-                           f"{molecule.name!r} contains")  # fmt: skip
-        column = pairs.index(pair)
+        low, high = sorted((symbols[i], symbols[j]))
+        column = pairs.index((low, high))
         energy_rows[:, column] += values[:, k]
         force_rows[:, i, :, column] += pulls[:, k]
         force_rows[:, j, :, column] -= pulls[:, k]
@@ -127,7 +137,9 @@ def fit_pair(
     atoms, ⟨ΔF²⟩ the mean over force components in (eV/Å)² and w = `energy_weight` in 1/Å². Of the
     `penalties` the one with the smallest loss on the validation conformations is taken.
     """
-    elements = sorted({chemical_symbols[z] for m in training for z in m.atomic_numbers})
+    elements = sorted(
+        {chemical_symbols[z] for m in (*training, *validation) for z in m.atomic_numbers}
+    )
     pairs = list(combinations_with_replacement(elements, 2))
     normal = _normal_equations(training, atomic_energies, knots, pairs, energy_weight)
     check = _normal_equations(validation, atomic_energies, knots, pairs, energy_weight)
@@ -151,20 +163,32 @@ def _normal_equations(
     energy_weight: float,
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """AᵀA, Aᵀy and yᵀy of the weighted rows, per conformation: memory does not grow with data."""
-    n_columns = len(pairs) * (len(knots) - 1)
+    n_splines = len(knots) - 1
+    n_columns = len(pairs) * n_splines
     matrix, vector, square = np.zeros((n_columns, n_columns)), np.zeros(n_columns), 0.0
     n_conformations = sum(len(molecule) for molecule in molecules)
     if not n_conformations:
         raise E3DError("the pair null needs at least one training and one validation conformation")
     for molecule in molecules:
-        n_atoms = len(molecule.atomic_numbers)
-        energy_rows, force_rows = design_rows(molecule, knots, pairs)
-        energies = binding_energies(molecule, atomic_energies)
-        scales = np.sqrt(energy_weight) / n_atoms, 1 / np.sqrt(3 * n_atoms)
-        rows = np.concatenate([scales[0] * energy_rows,
-                               scales[1] * force_rows.reshape(-1, n_columns)])  # fmt: skip
-        targets = np.concatenate([scales[0] * energies, scales[1] * molecule.forces.ravel()])
-        matrix += rows.T @ rows
-        vector += rows.T @ targets
+        rows, targets = _weighted_rows(molecule, atomic_energies, knots, energy_weight)
+        starts = n_splines * np.array([pairs.index(pair) for pair in pairs_within(molecule)])
+        columns = (starts[:, None] + np.arange(n_splines)).ravel()
+        matrix[np.ix_(columns, columns)] += rows.T @ rows
+        vector[columns] += rows.T @ targets
         square += targets @ targets
     return matrix / n_conformations, vector / n_conformations, square / n_conformations
+
+
+def _weighted_rows(
+    molecule: Molecule,
+    atomic_energies: Mapping[str, float],
+    knots: np.ndarray,
+    energy_weight: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    n_atoms = len(molecule.atomic_numbers)
+    energy_rows, force_rows = design_rows(molecule, knots)
+    energies = binding_energies(molecule, atomic_energies)
+    of_energy, of_force = np.sqrt(energy_weight) / n_atoms, 1 / np.sqrt(3 * n_atoms)
+    rows = [of_energy * energy_rows, of_force * force_rows.reshape(-1, energy_rows.shape[1])]
+    targets = [of_energy * energies, of_force * molecule.forces.ravel()]
+    return np.concatenate(rows), np.concatenate(targets)

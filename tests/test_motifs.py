@@ -1,0 +1,40 @@
+"""Non-standard bonds are found where a chemist sees them."""
+
+import pytest
+
+from e3d import motifs
+from e3d.molecule import bond_pairs, parse_smiles
+
+
+def found(smiles: str) -> dict[str, int]:
+    return {name: len(bonds) for name, bonds in motifs.motif_bonds(parse_smiles(smiles)).items()}
+
+
+@pytest.mark.parametrize(
+    ("smiles", "strained", "charged", "cumulated"),
+    [
+        ("CCO", 0, 0, 0),
+        ("C1CC1", 3, 0, 0),
+        ("CC1CCC1", 4, 0, 0),
+        ("C1CCCC1", 0, 0, 0),
+        ("C12CC1C2", 5, 0, 0),  # bicyclobutane, its bridge too
+        ("C[N+](=O)[O-]", 0, 3, 0),
+        ("C[N+]#[C-]", 0, 2, 0),
+        ("C=C=C", 0, 0, 2),
+        ("C=C=C=C", 0, 0, 3),
+        ("O=C=O", 0, 0, 2),
+        ("C=CC=C", 0, 0, 0),
+        ("C#CC", 0, 0, 0),
+    ],
+)
+def test_motifs(smiles: str, strained: int, charged: int, cumulated: int) -> None:
+    expected = [strained, charged, cumulated]
+    assert list(found(smiles).values()) == expected
+
+
+def test_every_bond_has_one_motif() -> None:
+    graph = parse_smiles("C=C=CC1CC1")
+    names = [motifs.motif_of(graph, j, i) for i, j in bond_pairs(graph).tolist()]
+    assert names.count("cumulated") == 2
+    assert names.count("strained ring") == 3
+    assert names.count(motifs.ORDINARY) == len(names) - 5
