@@ -63,13 +63,13 @@ def _dynamics(
     from ase import Atoms, units
     from ase.constraints import FixCom
     from ase.md.langevin import Langevin
-    from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+    from ase.md.velocitydistribution import thermalize_momenta
     from tblite.ase import TBLite
 
     rng = np.random.default_rng([settings.seed, kelvin])
     atoms = Atoms(numbers=numbers, positions=relaxed, constraint=FixCom())
     atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=2 * kelvin, rng=rng)
+    thermalize_momenta(atoms, temperature_K=2 * kelvin, rng=rng)
     dynamics = Langevin(
         atoms, settings.time_step_fs * units.fs, temperature_K=kelvin,
         friction=settings.friction_per_fs / units.fs, fixcm=False, rng=rng,
