@@ -6,6 +6,7 @@ Nothing is executed here. Warnings are errors, and the result needs no network.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import yaml
 from e3d.errors import E3DError
 from e3d.paths import BOOK, EXECUTED, PROVENANCE
 
+_FONT_PRELOAD = re.compile(r'<link rel="preload" as="font"[^>]*>\n?')
 #: Characters of a hash that are shown; the record itself has all of them.
 SHOWN_DIGITS = 12
 
@@ -42,6 +44,9 @@ def build(
     )
     if done.returncode != 0:
         raise E3DError(f"the book does not build:\n{done.stdout}{done.stderr}")
+    for page in html.glob("*.html"):
+        # hints to fetch fonts early: browsers refuse them for pages opened as files, with an error
+        page.write_text(_FONT_PRELOAD.sub("", page.read_text()))
     return html / "index.html"
 
 
