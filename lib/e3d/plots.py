@@ -5,7 +5,7 @@ Everything is drawn on white, so that a figure reads the same in light and in da
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from e3d import files
 from e3d.errors import E3DError
@@ -57,7 +58,12 @@ def theme() -> None:
 
 
 def figure(
-    width_mm: float = 130, height_mm: float = 85, *, rows: int = 1, columns: int = 1, **options: Any
+    width_mm: float | int = 130,
+    height_mm: float | int = 85,
+    *,
+    rows: int = 1,
+    columns: int = 1,
+    **options: Any,
 ) -> tuple[Figure, Any]:
     """`plt.subplots` in millimetres: the figure and its Axes, an array when there are several.
 
@@ -109,12 +115,12 @@ def svg(fig: Figure) -> str:
 
 def parity(
     ax: Axes,
-    reference: Sequence[float] | np.ndarray,
-    predicted: Sequence[float] | np.ndarray,
+    reference: ArrayLike,
+    predicted: ArrayLike,
     *,
-    low: Sequence[float] | np.ndarray | None = None,
-    high: Sequence[float] | np.ndarray | None = None,
-    names: Sequence[str] | None = None,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    names: Iterable[str] | None = None,
     xlabel: str = "reference (kcal/mol)",
     ylabel: str = "emergent (kcal/mol)",
     **style: Any,
@@ -195,14 +201,14 @@ def learning_curve(
 
 def ladder(
     ax: Axes,
-    classes: Sequence[str],
-    emergent: Sequence[float] | np.ndarray,
+    classes: Iterable[str],
+    emergent: ArrayLike,
     *,
-    low: Sequence[float] | np.ndarray | None = None,
-    high: Sequence[float] | np.ndarray | None = None,
-    dressed: Sequence[float] | np.ndarray | None = None,
-    nulls: Mapping[str, Sequence[float] | np.ndarray] | None = None,
-    reference: Sequence[float] | np.ndarray | None = None,
+    low: ArrayLike | None = None,
+    high: ArrayLike | None = None,
+    dressed: ArrayLike | None = None,
+    nulls: Mapping[str, ArrayLike] | None = None,
+    reference: ArrayLike | None = None,
     xlabel: str = "bond dissociation energy (kcal/mol)",
 ) -> Axes:
     """Bond classes one above the other with their BDEs, the nulls and the reference, kcal/mol.
@@ -210,13 +216,14 @@ def ladder(
     classes (n,) from bottom to top; every sequence (n,), positive when bound, missing values NaN;
     nulls by name, as in `NULLS`.
     """
-    rows = np.arange(len(classes))
+    names = list(classes)
+    rows = np.arange(len(names))
     values = np.asarray(emergent, dtype=float)
     bars = None
     if low is not None and high is not None:
         bars = np.clip(np.stack([values - np.asarray(low), np.asarray(high) - values]), 0, None)
-    for name, null in (nulls or {}).items():
-        colour, marker, label = NULLS.get(name, ("0.5", ".", name))
+    for null_name, null in (nulls or {}).items():
+        colour, marker, label = NULLS.get(null_name, ("0.5", ".", null_name))
         ax.plot(null, rows, ls="none", marker=marker, color=colour, ms=4, label=label, alpha=0.8)
     if reference is not None:
         ax.plot(reference, rows, ls="none", marker="|", ms=11, mew=2, color="k", label="reference")
@@ -224,8 +231,8 @@ def ladder(
         ax.plot(dressed, rows, ls="none", marker="D", ms=4, mfc="none", color=DRESSED,
                 label="dressed")  # fmt: skip
     ax.errorbar(values, rows, xerr=bars, fmt="o", ms=5, lw=1, color=BARE, label="emergent (bare)")
-    ax.set(xlabel=xlabel, ylim=(-0.6, len(classes) - 0.4))
-    ax.set_yticks(rows, list(classes))
+    ax.set(xlabel=xlabel, ylim=(-0.6, len(names) - 0.4))
+    ax.set_yticks(rows, names)
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, fontsize="small")
     return ax
 
@@ -237,7 +244,7 @@ def entropy_sweep(
     x: str = "bin_width_eV",
     y: str = "bits",
     by: str = "estimator",
-    chosen: float | None = None,
+    chosen: float | int | None = None,
     ylabel: str = "entropy H(ε) (bits)",
 ) -> Axes:
     """Entropy against bin width (logarithmic), one line per `by`; `chosen` marks a width in eV.
@@ -258,7 +265,7 @@ def entropy_sweep(
 
 def histogram(
     ax: Axes,
-    values: Mapping[str, Sequence[float] | np.ndarray],
+    values: Mapping[str, ArrayLike],
     *,
     bins: np.ndarray | int = 60,
     xlabel: str = "ε (eV)",
