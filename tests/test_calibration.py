@@ -80,6 +80,8 @@ def test_rank_correlation_is_within_classes():
     """Between the classes the relation is reversed; within them it is perfect."""
     rows = np.array([[0.0, 1, 1], [0, 2, 2], [0, 3, 3], [1, 11, -9], [1, 12, -8], [1, 13, -7]])
     assert calibration.rank_correlation(rows) == pytest.approx(1)
+    two_models = np.column_stack([rows, -rows[:, 2]])
+    assert calibration.rank_correlation(two_models) == pytest.approx(0)
     assert np.isnan(calibration.rank_correlation(np.ones((3, 3))))
     estimate = statistics.estimate(rows, statistic=calibration.rank_correlation, n_resamples=20)
     assert estimate["value"] == pytest.approx(1)
@@ -137,3 +139,22 @@ def test_gains_over_length_average_models(bonds):
     assert alone.mean() > 0.3
     assert added["news"].mean() > 0.15 > 0.01 > added["same"].mean()
     assert added["both"] == pytest.approx((added["same"] + added["news"]) / 2)
+
+
+def test_by_class_splits_the_variance(bonds):
+    rng = np.random.default_rng(2)
+    known = smooth(bonds["lengths"])
+    noise = rng.normal(0, 0.3, (2, len(known)))
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
+        "a": known + 0.3 * bonds["environment"] + noise[0],
+        "b": known + 0.3 * bonds["environment"] + noise[1],
+    })  # fmt: skip
+    left = calibration.residuals_of(table, ["a", "b"])
+    result = calibration.by_class(table, ["a", "b"], left)
+    assert result["n_bonds"].sum() == len(table)
+    assert result["residual_std_eV"].to_numpy() == pytest.approx(0.3 * np.sqrt(2), rel=0.12)
+    expected = 1 - result["residual_std_eV"] ** 2 / result["std_eV"] ** 2
+    assert result["explained"].to_numpy() == pytest.approx(expected.to_numpy(), abs=0.02)
+    assert result["agreement"].mean() == pytest.approx(0.5, abs=0.07)
+    assert "agreement" not in calibration.by_class(table, ["a"], left[:1])

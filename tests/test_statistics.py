@@ -147,3 +147,18 @@ def test_rounded_table_and_metrics():
     metrics = {"order.bits": {"value": 1 / 3, "low": None, "high": np.float64(2 / 3), "n": 5}}
     expected = {"order.bits": {"value": 0.3333, "low": None, "high": 0.6667, "n": 5}}
     assert statistics.rounded(metrics) == expected
+
+
+def test_prose_says_what_the_interval_supports():
+    words = {"more": "more", "less": "less", "same": "no different"}
+    for low, high, expected in (
+        (0.1, 0.3, "more"),
+        (-0.3, -0.1, "less"),
+        (-0.1, 0.1, "no different"),
+    ):
+        found = {"value": (low + high) / 2, "low": low, "high": high, "n": 9}
+        assert statistics.compared_with_zero(found, **words) == expected
+    assert statistics.spelled(found, 2) == "0.00 [-0.10, 0.10]"
+    alone = statistics.estimate([0.5], n_resamples=5)
+    assert statistics.compared_with_zero(alone, **words) == "no different"
+    assert statistics.spelled(alone) == "0.500"

@@ -84,6 +84,14 @@ def length_residuals(
     return residuals
 
 
+def residuals_of(
+    table: pd.DataFrame, columns: Sequence[str], **options: int
+) -> Float[np.ndarray, "n_columns n"]:
+    """`length_residuals` of several columns of a bond table, in the units of the columns."""
+    r, classes, molecules = table["length_A"], table["class"], table["molecule"]
+    return np.array([length_residuals(table[c], r, classes, molecules, **options) for c in columns])
+
+
 def _folds(
     strata: Labels, molecules: Labels, n_folds: int, min_molecules: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
@@ -116,13 +124,42 @@ def seed_agreement(residuals: Float[np.ndarray, "n_runs n"], classes: Labels) ->
     return pd.Series(agreement, dtype=float)
 
 
-def rank_correlation(rows: Float[np.ndarray, "n 3"]) -> float:
-    """Mean over classes of Spearman's correlation within the class; columns: class, x, y.
+def rank_correlation(rows: Float[np.ndarray, "n columns"]) -> float:
+    """Mean over classes, and over the y, of Spearman's correlation of x and y within a class.
 
-    A statistic for `statistics.estimate`: the class is a number, so that rows are drawn whole.
+    columns: the class as a number, x, and one y or more (one per model). A statistic for
+    `statistics.estimate`, which draws rows whole.
     """
-    within = [spearman(*rows[rows[:, 0] == value, 1:].T) for value in np.unique(rows[:, 0])]
+    within = [
+        [spearman(part[:, 1], y) for y in part[:, 2:].T]
+        for part in (rows[rows[:, 0] == value] for value in np.unique(rows[:, 0]))
+    ]
     return float(np.nanmean(within)) if np.isfinite(within).any() else float("nan")
+
+
+def by_class(
+    table: pd.DataFrame, columns: Sequence[str], residuals: Float[np.ndarray, "n_runs n"]
+) -> pd.DataFrame:
+    """How far energies are a function of the bond length, by class: index class, NaN left out.
+
+    columns: one per model, ε in eV; residuals: theirs. Averages over models of the standard
+    deviation of ε and of its residual within the class (std_eV, residual_std_eV) and of the share
+    of the variance that the length explains (explained, on molecules that were not fitted); and
+    the `seed_agreement` of the residuals (agreement), with two models or more.
+    """
+    kept = np.isfinite(residuals).all(axis=0)
+    names = table["class"].to_numpy()[kept]
+    left = pd.DataFrame(residuals[:, kept].T).groupby(names).var()
+    total = pd.DataFrame(table[list(columns)].to_numpy(dtype=float)[kept]).groupby(names).var()
+    result = pd.DataFrame({
+        "n_bonds": pd.Series(names).value_counts(),
+        "std_eV": np.sqrt(total).mean(axis=1),
+        "residual_std_eV": np.sqrt(left).mean(axis=1),
+        "explained": (1 - left / total).mean(axis=1),
+    })  # fmt: skip
+    if len(columns) > 1:
+        result["agreement"] = seed_agreement(residuals, table["class"])
+    return result.rename_axis("class")
 
 
 def predictive_information(

@@ -217,3 +217,18 @@ def _rounded_entry(entry: Any, digits: int, decimals: int) -> Any:
     if isinstance(entry, dict):
         return rounded(entry, digits, decimals)
     return significant(float(entry), digits, decimals) if isinstance(entry, float) else entry
+
+
+def spelled(found: Estimate, decimals: int = 3) -> str:
+    """An estimate for prose: "0.412 [0.398, 0.425]", or the value alone without an interval."""
+    text = f"{found['value']:.{decimals}f}"
+    if found["low"] is None or found["high"] is None:
+        return text
+    return f"{text} [{found['low']:.{decimals}f}, {found['high']:.{decimals}f}]"
+
+
+def compared_with_zero(found: Estimate, *, more: str, less: str, same: str) -> str:
+    """The wording that an interval supports: `more` above zero, `less` below, otherwise `same`."""
+    if found["low"] is not None and found["low"] > 0:
+        return more
+    return less if found["high"] is not None and found["high"] < 0 else same
