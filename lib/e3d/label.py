@@ -218,7 +218,11 @@ def _run_pool(
 def _pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of one-thread processes; on an error or Ctrl-C, what has not begun is dropped."""
     pool = ProcessPoolExecutor(
-        n_workers, mp_context=get_context("spawn"), initializer=_start_worker
+        n_workers,
+        mp_context=get_context("spawn"),
+        initializer=_start_worker,
+        # GFN2-xTB dynamics slows down several times over in a process that has run for long
+        max_tasks_per_child=200,
     )
     try:
         yield pool
