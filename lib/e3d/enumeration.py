@@ -7,12 +7,16 @@ the SMARTS patterns of `FORBIDDEN`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdMolDescriptors
 
+from e3d.dataset import Dataset, canonical_smiles
 from e3d.errors import E3DError
 
 ORGANIC = ("C", "N", "O")
@@ -153,3 +157,19 @@ def _has_minor(smiles: str) -> bool:
 def _draw(items: list[str], count: int, rng: np.random.Generator) -> list[str]:
     order = rng.permutation(len(items))[:count]
     return [items[k] for k in order]
+
+
+def bulk_molecules(n_molecules: int, required: Iterable[str | Path], **options: Any) -> list[str]:
+    """Enumerated molecules, with those of other files added where they are missing.
+
+    required: data sets (`.h5`) and tables with a column `smiles` (`.csv`); options are those of
+    `enumerate_molecules`. Canonical SMILES, short ones first.
+    """
+    chosen = set(enumerate_molecules(n_molecules, **options))
+    for path in map(Path, required):
+        if path.suffix == ".csv":
+            chosen |= {canonical_smiles(smiles) for smiles in pd.read_csv(path)["smiles"]}
+        else:
+            with Dataset(path) as dataset:
+                chosen |= {molecule.canonical_smiles for molecule in dataset.usable()}
+    return sorted(chosen, key=lambda smiles: (len(smiles), smiles))

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -101,7 +101,6 @@ def label_molecules(
     out: str | Path,
     *,
     settings: Sampling | None = None,
-    subset: Callable[[Molecule], str] = lambda m: m.subset or "molecule",
     n_workers: int | None = None,
     progress: bool = True,
 ) -> dict[str, str]:
@@ -130,12 +129,17 @@ def label_molecules(
         raise E3DError(f"nothing could be labelled; first reason: {next(iter(skipped.values()))}")
     labelled = (_load(piece) for piece in pieces.values() if piece.exists())
     write_dataset(
-        out, (replace(m, subset=subset(m)) for m in labelled), level_of_theory=LEVELS[method],
+        out, (replace(m, subset=_subset(m)) for m in labelled), level_of_theory=LEVELS[method],
         atomic_energies=isolated_atoms(method, elements),
         provenance=_provenance(method, settings, sources),
     )  # fmt: skip
     shutil.rmtree(folder)
     return skipped
+
+
+def _subset(molecule: Molecule) -> str:
+    """`organic` for molecules of H, C, N, O alone, `minor` with any other element."""
+    return "organic" if set(molecule.atomic_numbers.tolist()) <= {1, 6, 7, 8} else "minor"
 
 
 def _check_sources(sources: Sequence[str | Molecule]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Train one model with `nequip-train`: data for it, its configuration, and the checkpoint after it."""
+"""Train one model with `nequip-train`: its data, its configuration, the checkpoint after it."""
 
 from __future__ import annotations
 
