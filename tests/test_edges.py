@@ -3,6 +3,7 @@
 from itertools import pairwise
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from ase import Atoms
@@ -375,6 +376,23 @@ def test_tables_hold_what_the_functions_give(model):
         assert row[list(tables.APART_COLUMNS)].sum() == pytest.approx(row["model_eV"], abs=1e-9)
     assert not np.allclose(bonds["bare:a"], bonds["bare:b"])
     assert bonds.equals(tables.bond_table(runs, molecules))
+
+
+def test_shares_are_ratios_of_sums_averaged_over_seeds():
+    columns = list(tables.APART_COLUMNS)
+    values = {("a", "x-s0"): [-9.0, -1, 0, 0, 0], ("b", "x-s0"): [-18.0, -2, 0, 0, 0],
+              ("a", "x-s1"): [-11.0, 1, 0, 0, 0], ("b", "x-s1"): [-22.0, 2, 0, 0, 0],
+              ("a", "y"): [-5.0, -3, -2, 0, 0], ("h2", "x-s0"): [-4.0, 0, 0, 0, 0]}  # fmt: skip
+    table = pd.DataFrame(values.values(), columns=columns)
+    table[["molecule", "run"]] = list(values)
+    table["n_atoms"] = np.where(table["molecule"] == "h2", 2, 5)
+    found = tables.topological_shares(table, n_resamples=50).set_index(["ensemble", "apart"])
+    bonds = found.loc["x", "apart_1"]
+    assert bonds["share"] == pytest.approx((0.9 + 1.1) / 2)
+    assert bonds["seed_std"] == pytest.approx(0.2 / np.sqrt(2))
+    assert (bonds["low"], bonds["high"]) == pytest.approx((1.0, 1.0))  # both molecules agree
+    assert (bonds["n_molecules"], bonds["n_runs"]) == (2, 2)
+    assert found.loc["y"]["share"].tolist() == pytest.approx([0.5, 0.3, 0.2, 0, 0])
 
 
 def test_a_molecule_without_relaxed_geometry_is_refused(model):

@@ -92,6 +92,18 @@ def test_map_leaves_gaps_where_there_are_no_pairs(ax):
     assert np.nansum(np.ma.filled(other, np.nan)) == 8
 
 
+def test_shares_stand_beside_each_other_at_their_distance(ax):
+    table = pd.DataFrame(
+        {"ensemble": ["finetuned"] * 2 + ["untrained"] * 2, "apart": ["apart_1", "apart_2"] * 2,
+         "share": [0.9, 0.1, 0.4, 0.6], "low": [0.8, 0.05, 0.3, 0.5], "high": 1.0}
+    )  # fmt: skip
+    plots.shares(ax, table, labels={"apart_1": "1", "apart_2": "2"})
+    first, second = (container.lines[0].get_xydata() for container in ax.containers)
+    assert first[:, 1].tolist() == [90, 10]
+    assert second[:, 1].tolist() == [40, 60]
+    assert ((first[:, 0] < second[:, 0]) & (second[:, 0] < first[:, 0] + 0.5)).all()
+
+
 def test_learning_curve_has_a_line_per_group(ax):
     table = pd.DataFrame({"n": [1, 10, 1, 10], "error": [4, 2, 8, 3], "run": ["a", "a", "b", "b"]})
     plots.learning_curve(ax, table, x="n", y="error", by="run", xlabel="n", ylabel="meV")

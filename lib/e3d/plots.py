@@ -175,6 +175,28 @@ def _regular(grid: pd.DataFrame, axis: int) -> pd.DataFrame:
     return indexed.set_axis(centres[0] + step * np.arange(steps[-1] + 1), axis=axis)
 
 
+def shares(ax: Axes, table: pd.DataFrame, *, labels: Mapping[str, str]) -> Axes:
+    """Topological shares, one group of points per distance, one colour per ensemble.
+
+    table: of `tables.topological_shares`; labels: what to write for each value of `apart`, in
+    order. Bars are the 95 % interval over molecules.
+    """
+    ensembles = list(dict.fromkeys(table["ensemble"]))
+    for k, ensemble in enumerate(ensembles):
+        rows = table[table["ensemble"] == ensemble].set_index("apart").loc[list(labels)]
+        x = np.arange(len(rows)) + 0.7 * (k - (len(ensembles) - 1) / 2) / len(ensembles)
+        y = 100 * rows["share"].to_numpy()
+        bars = np.clip([y - 100 * rows["low"], 100 * rows["high"] - y], 0, None)
+        colour, marker, label = NULLS.get(ensemble, (f"C{k}", "o", ensemble))
+        ax.errorbar(x, y, yerr=bars, fmt=marker, ms=4, lw=0.8, capsize=2, color=colour,
+                    label=label)  # fmt: skip
+    ax.axhline(0, color="0.4", lw=0.6)
+    ax.set_xticks(range(len(labels)), list(labels.values()))
+    ax.set(xlabel="bonds apart", ylabel="share of the binding energy (%)")
+    ax.legend(fontsize="small")
+    return ax
+
+
 def learning_curve(
     ax: Axes,
     table: pd.DataFrame,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, islice
 from typing import NamedTuple
 
@@ -14,7 +16,7 @@ from ase.data import chemical_symbols
 from tqdm.auto import tqdm
 
 from e3d import molecule as molecules_
-from e3d import split
+from e3d import split, statistics
 from e3d.dataset import Molecule
 from e3d.edges import Decomposition, decompose, pair_energies
 from e3d.errors import E3DError
@@ -176,6 +178,49 @@ def _all_pair_energies(decomposition: Decomposition) -> np.ndarray:
     return np.bincount(
         numbers, decomposition.edge_energies, minlength=n_atoms * (n_atoms - 1) // 2
     ).astype(float)
+
+
+def ensemble_of(run: str) -> str:
+    """Name of a run without its seed: `finetuned-s0` belongs to `finetuned`."""
+    return re.sub(r"-s\d+$", "", run)
+
+
+def topological_shares(
+    molecules: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Share of the binding energy on pairs 1, 2, 3, … bonds apart, by ensemble of models.
+
+    molecules: the molecule table of one data set. A share is signed, Σε of these pairs over Σε of
+    all, both summed over the molecules, and averaged over the seeds. Diatomic molecules are left
+    out: their one pair is a bond. Columns: ensemble, apart, share, low, high (95 % interval over
+    molecules), seed_std (None for one seed), n_molecules, n_runs.
+    """
+    rows = []
+    larger = molecules[molecules["n_atoms"] > 2]
+    for ensemble, own in larger.groupby(larger["run"].map(ensemble_of), sort=False):
+        sums = own.pivot_table(index="molecule", columns="run", values=list(APART_COLUMNS))
+        n_runs = own["run"].nunique()
+        # (n_molecules, distances, runs)
+        values = np.stack([sums[name].to_numpy() for name in APART_COLUMNS], axis=1)
+        total = values.sum(axis=0)
+        by_run = total / total.sum(axis=0)
+        for k, name in enumerate(APART_COLUMNS):
+            found = statistics.estimate(
+                values, statistic=partial(_mean_share, k=k), n_resamples=n_resamples, seed=seed
+            )
+            rows.append(
+                {"ensemble": ensemble, "apart": name, "share": found["value"],
+                 "low": found["low"], "high": found["high"],
+                 "seed_std": by_run[k].std(ddof=1) if n_runs > 1 else None,
+                 "n_molecules": found["n"], "n_runs": n_runs}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _mean_share(values: np.ndarray, *, k: int) -> float:
+    """Share of distance k, mean over runs; values (n_molecules, distances, runs) in eV."""
+    total = values.sum(axis=0)
+    return float((total[k] / total.sum(axis=0)).mean())
 
 
 def energy_map(
