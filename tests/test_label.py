@@ -133,10 +133,11 @@ def test_a_killed_call_leaves_nothing_running_and_resumes(labelled: Path, tmp_pa
     """SIGKILL after the first finished molecule; the resumed file equals that made in one go."""
     out, script = tmp_path / "resumed.h5", tmp_path / "call.py"
     script.write_text(CALL.format(sources=SOURCES, out=out))
-    process = subprocess.Popen([sys.executable, script], start_new_session=True)
-    wait_for(lambda: list(tmp_path.glob("*.parts-*/*.npz")))
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with subprocess.Popen([sys.executable, script], start_new_session=True) as process:
+        try:
+            wait_for(lambda: list(tmp_path.glob("*.parts-*/*.npz")))
+        finally:
+            process.send_signal(signal.SIGKILL)
     wait_for(lambda: not group_runs(process.pid))
     assert not out.exists()
     (first, *_) = tmp_path.glob("*.parts-*/*.npz")
@@ -152,7 +153,7 @@ def test_a_killed_call_leaves_nothing_running_and_resumes(labelled: Path, tmp_pa
     assert contents(out) == contents(labelled)
 
 
-def wait_for(condition, seconds: float = 60) -> None:
+def wait_for(condition, seconds: float = 120.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "waited too long"
@@ -239,3 +240,12 @@ def test_sources_are_read_with_comments_and_their_line_named(tmp_path: Path) -> 
         read_sources(path)
     with pytest.raises(E3DError, match="does not exist"):
         read_sources(tmp_path / "absent.smi")
+
+
+def test_workers_are_renewed_without_losing_molecules(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labelling, "TASKS_PER_WORKER", 2)
+    out = tmp_path / "batches.h5"
+    label_molecules(SOURCES, "gfn2", out, settings=FEW, n_workers=1, progress=False)
+    assert contents(out) == contents(labelled)

@@ -36,6 +36,10 @@ from e3d.units import (
     EV_PER_HARTREE,
 )
 
+#: Molecules per worker before the pool is renewed: GFN2-xTB dynamics slows down several times over
+#: in a process that has run for long, and `max_tasks_per_child` can deadlock in Python 3.11.
+TASKS_PER_WORKER = 200
+
 __all__ = [
     "LEVELS", "METHODS", "Sampling", "isolated_atoms", "label", "label_molecules", "read_sources",
     "relax", "sample",
@@ -209,24 +213,25 @@ def _run_pool(
     ]
     bar = tqdm(total=len(sources), initial=len(sources) - len(todo), unit="molecule",
                desc=method, disable=not progress)  # fmt: skip
-    with bar, _pool(n_workers or os.cpu_count() or 1) as pool:
-        futures = [
-            pool.submit(_work, source, settings, method, pieces[_key(source)]) for source in todo
-        ]
-        for future in as_completed(futures):
-            future.result()
-            bar.update()
+    n_workers = n_workers or os.cpu_count() or 1
+    size = n_workers * TASKS_PER_WORKER
+    with bar:
+        for batch in (todo[k : k + size] for k in range(0, len(todo), size)):
+            with _pool(min(n_workers, len(batch))) as pool:
+                futures = [
+                    pool.submit(_work, source, settings, method, pieces[_key(source)])
+                    for source in batch
+                ]
+                for future in as_completed(futures):
+                    future.result()
+                    bar.update()
 
 
 @contextmanager
 def _pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of one-thread processes; on an error or Ctrl-C, what has not begun is dropped."""
     pool = ProcessPoolExecutor(
-        n_workers,
-        mp_context=get_context("spawn"),
-        initializer=_start_worker,
-        # GFN2-xTB dynamics slows down several times over in a process that has run for long
-        max_tasks_per_child=200,
+        n_workers, mp_context=get_context("spawn"), initializer=_start_worker
     )
     try:
         yield pool
