@@ -120,6 +120,7 @@ def test_equal_runs_give_byte_identical_notebooks(tmp_path: Path) -> None:
         tmp_path / "01_same.ipynb",
         "import sys; print(n_bins); print(id(object()), file=sys.stderr)",
         "print(1, flush=True); print(2, flush=True)",
+        "import pandas as pd; pd.DataFrame({'x': [1]}).style",
     )
     copies = []
     for k in range(2):

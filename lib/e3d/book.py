@@ -78,12 +78,19 @@ def chapters(toc: Path) -> list[str]:
 
 
 def with_record(notebook: nbformat.NotebookNode, record: dict[str, Any]) -> nbformat.NotebookNode:
-    """The notebook with its run record at the end, and its injected parameters folded."""
+    """The notebook as a page of the book.
+
+    Its run record stands at the end, injected parameters are folded, and the alternative text of a
+    figure moves from its output to where the book looks for it, the cell.
+    """
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata.tags.append("hide-input")
-    box = nbformat.v4.new_markdown_cell(record_box(record), id="provenance")
-    notebook.cells.append(box)
+        for output in cell.get("outputs", []):
+            for kind in output.get("metadata", {}).values():
+                if isinstance(kind, dict) and "alt" in kind:
+                    cell.metadata["mystnb"] = {"image": {"alt": kind["alt"]}}
+    notebook.cells.append(nbformat.v4.new_markdown_cell(record_box(record), id="provenance"))
     return notebook
 
 

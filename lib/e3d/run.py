@@ -7,6 +7,7 @@ equal runs is stripped afterwards, and a failing notebook never replaces a good 
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from e3d import files, parameters, provenance
 from e3d.errors import E3DError
 from e3d.paths import EXECUTED, NOTEBOOKS, PROVENANCE, RESULTS, ROOT, RUNS
 
+#: The random id that pandas gives a styled table.
+_TABLE_ID = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-f])")
 #: Folders whose files a run reads, and whose contents its record names by hash.
 INPUT_FOLDERS = ("data", "labels", "checkpoints", "results")
 
@@ -142,8 +145,8 @@ def execute(
 def strip_run_metadata(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Remove what differs between two equal runs; what was written to stderr goes to ours.
 
-    Timestamps, paths, the random id of the injected cell, the interpreter's patch version and
-    progress bars (on stderr) go; code, results and their order stay.
+    Timestamps, paths, random ids (of the injected cell, of styled tables), the interpreter's patch
+    version and progress bars (on stderr) go; code, results and their order stay.
     """
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -159,6 +162,10 @@ def strip_run_metadata(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode
                 if output.get("name") == "stderr":
                     print(output.text, file=sys.stderr, end="")
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            for position, output in enumerate(cell.outputs):
+                if "text/html" in output.get("data", {}):
+                    html = output.data["text/html"]
+                    output.data["text/html"] = _TABLE_ID.sub(f"T_{index}_{position}", html)
     return notebook
 
 
@@ -188,16 +195,12 @@ def _stage_inputs(stage: str) -> list[Path]:
 
 def _named_inputs(values: dict[str, Any]) -> list[Path]:
     """Parameters that name a file or folder of data."""
-    texts = [
-        text
-        for name, value in values.items()
-        if name != "output_dir"
-        for text in (value if isinstance(value, list) else [value])
-    ]
+    folders = tuple(f"{folder}/" for folder in INPUT_FOLDERS)
     return [
         ROOT / text
-        for text in texts
-        if isinstance(text, str) and text.startswith(tuple(f"{f}/" for f in INPUT_FOLDERS))
+        for name, value in values.items()
+        for text in (value if isinstance(value, list) else [value])
+        if name != "output_dir" and isinstance(text, str) and text.startswith(folders)
     ]
 
 
