@@ -1,0 +1,81 @@
+"""Errors of a trained model on conformations and molecules that it was not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from ase import Atoms
+
+from e3d import graphs
+from e3d.dataset import Dataset
+from e3d.model import Model
+from e3d.statistics import Estimate, estimate
+from e3d.training import HeldOut, Part, select
+
+#: Unit of each column of `residuals` that `errors` averages.
+ERRORS = {
+    "energy_mae_meV_per_atom": "meV/atom",
+    "forces_mae_meV_per_A": "meV/Å",
+}
+
+
+def predict(
+    model: Model, structures: Sequence[Atoms], *, batch_size: int = 64
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Total energies (n,) in eV and forces, one (n_atoms, 3) array per structure, in eV/Å.
+
+    Raises E3DError for a structure with an element that the model does not know.
+    """
+    from nequip.data import AtomicDataDict as Keys
+
+    prepare = graphs.transforms(model)
+    energies, forces = [], []
+    for start in range(0, len(structures), batch_size):
+        part = list(structures[start : start + batch_size])
+        out = model.module(graphs.batched(model, prepare, part))
+        energies.append(out[Keys.TOTAL_ENERGY_KEY].detach().flatten().cpu().to(torch.float64))
+        sizes = [len(atoms) for atoms in part]
+        forces += out[Keys.FORCE_KEY].detach().cpu().to(torch.float64).split(sizes)
+    return torch.cat(energies).numpy(), [block.numpy() for block in forces]
+
+
+def residuals(
+    model: Model, dataset: str | Path, held_out: HeldOut, *, part: Part = "test"
+) -> pd.DataFrame:
+    """Errors of a model on one part of a data set, one row per conformation.
+
+    Columns: molecule, temperature (K, -1 where unknown), n_atoms, energy_meV_per_atom (model minus
+    label), energy_mae_meV_per_atom and forces_mae_meV_per_A (mean over the components).
+    """
+    rows = []
+    with Dataset(dataset) as data:
+        for molecule in select(data.usable(), part, held_out):
+            frames = [Atoms(molecule.atomic_numbers, positions) for positions in molecule.positions]
+            energies, forces = predict(model, frames)
+            error = 1000 * (energies - molecule.energies) / len(molecule.atomic_numbers)
+            unknown = np.full(len(molecule), -1)
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "molecule": molecule.name,
+                        "temperature": unknown
+                        if molecule.temperatures is None
+                        else molecule.temperatures,
+                        "n_atoms": len(molecule.atomic_numbers),
+                        "energy_meV_per_atom": error,
+                        "energy_mae_meV_per_atom": np.abs(error),
+                        "forces_mae_meV_per_A": 1000
+                        * np.abs(np.array(forces) - molecule.forces).mean(axis=(1, 2)),
+                    }
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def errors(table: pd.DataFrame) -> dict[str, Estimate]:
+    """Mean absolute errors of `residuals` with intervals from a bootstrap over molecules."""
+    return {name: estimate(table[name], table["molecule"]) for name in ERRORS}
