@@ -44,7 +44,7 @@ def test_defaults_are_the_literals_of_the_cell(notebook: Path) -> None:
     known = parameters.defaults(notebook)
     assert known["pattern"] == "C=C"
     assert known["temperatures_K"] == [300.0, 600.0]
-    assert list(known)[0] == "n_bins"
+    assert next(iter(known)) == "n_bins"
 
 
 @pytest.mark.parametrize(
