@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from jaxtyping import Float, Int
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from e3d import graphs
 from e3d.errors import E3DError
@@ -188,16 +188,20 @@ def _pair_potential(
 
 
 def _assert_sum_rule(decomposition: Decomposition, model: Model, index: int) -> None:
-    label = f"structure {index} ({Atoms(decomposition.atomic_numbers).get_chemical_formula()})"
+    """Raise E3DError, naming the structure, when its parts are not its energy."""
     error = abs(decomposition.sum_rule_error) / len(decomposition.atomic_energies)
-    if not np.isfinite(error) or (decomposition.edge_lengths == 0).any():
-        raise E3DError(f"{label}: two atoms coincide, or the energy of {model.name} overflows")
     tolerance = SUM_RULE_TOLERANCE.get(model.dtype, 1e-5)
-    if error > tolerance:
-        raise E3DError(
-            f"{label}: edge and atomic energies of {model.name} miss its energy by {error:.1e} eV "
-            f"per atom, at most {tolerance:.0e} expected; has it an energy term besides its edges?"
+    if not np.isfinite(error) or (decomposition.edge_lengths == 0).any():
+        problem = f"two atoms coincide, or the energy of {model.name} overflows"
+    elif error > tolerance:
+        problem = (
+            f"edge and atomic energies of {model.name} miss its energy by {error:.1e} eV per atom, "
+            f"at most {tolerance:.0e} expected; has it an energy term besides its edges?"
         )
+    else:
+        return
+    formula = Atoms(decomposition.atomic_numbers).get_chemical_formula()
+    raise E3DError(f"structure {index} ({formula}): {problem}")
 
 
 def pair_energies(decomposition: Decomposition) -> Pairs:

@@ -28,17 +28,19 @@ def transforms(model: Model) -> list[Callable]:
 
 
 def _check(model: Model, atoms: Atoms) -> None:
-    label = atoms.get_chemical_formula() or "a structure without atoms"
-    unknown = sorted(set(atoms.symbols) - set(model.type_names))
-    if unknown:
-        raise E3DError(
-            f"{label}: model {model.name} does not know {', '.join(unknown)}; its elements are "
+    """Raise E3DError for a structure that the model cannot evaluate."""
+    if unknown := sorted(set(atoms.symbols) - set(model.type_names)):
+        problem = (
+            f"model {model.name} does not know {', '.join(unknown)}; its elements are "
             f"{', '.join(model.type_names)}"
         )
-    if len(atoms) == 0 or not np.isfinite(atoms.positions).all():
-        raise E3DError(f"{label}: expected at least one atom and finite positions")
-    if any(atoms.pbc & (atoms.cell.lengths() == 0)):
-        raise E3DError(f"{label}: periodic along a direction that has no cell vector")
+    elif len(atoms) == 0 or not np.isfinite(atoms.positions).all():
+        problem = "expected at least one atom and finite positions"
+    elif any(atoms.pbc & (atoms.cell.lengths() == 0)):
+        problem = "periodic along a direction that has no cell vector"
+    else:
+        return
+    raise E3DError(f"{atoms.get_chemical_formula() or 'structure without atoms'}: {problem}")
 
 
 def batched(

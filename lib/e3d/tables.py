@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from ase.data import chemical_symbols
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from e3d import molecule as molecules_
 from e3d import split, statistics
