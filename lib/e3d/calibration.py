@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer, SplineTransformer, StandardScaler
@@ -23,6 +23,8 @@ from e3d.units import ANGSTROM_PER_BOHR
 
 #: Weight of the class frequencies mixed into predicted probabilities: no surprise is infinite.
 SMOOTHING = 0.01
+#: Ridge penalties of the regression on r; each fit chooses among them by leave-one-out error.
+RIDGE_PENALTIES = np.logspace(-3, 3, 7)
 #: Quantiles, spline knots and inverse ridge penalty of the classifier of bond orders.
 N_QUANTILES, N_KNOTS, PENALTY_INVERSE = 200, 8, 30.0
 
@@ -67,7 +69,7 @@ def length_residuals(
     """What is left of `values` after a smooth regression on the bond length r within each class.
 
     Residual value − f_class(r), in the unit of the values: a positive residual of ε is a bond
-    weaker than its length says. f is a cubic spline with a weak ridge penalty, fitted to other
+    weaker than its length says. f is a cubic spline with a ridge penalty, fitted to other
     molecules than the bond's own (`n_folds` groups). lengths in Å. NaN for classes with fewer than
     `min_molecules` molecules.
     """
@@ -76,7 +78,7 @@ def length_residuals(
     model = make_pipeline(
         StandardScaler(),
         SplineTransformer(n_knots=5, knots="quantile", extrapolation="linear"),
-        Ridge(alpha=1e-2),
+        RidgeCV(RIDGE_PENALTIES),
     )
     for rows, train, test in _folds(classes, molecules, n_folds, min_molecules):
         model.fit(r[rows[train]], values[rows[train]])
