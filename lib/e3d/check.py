@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from e3d.dataset import DAMAGED, GRADIENT_LIMIT, TYPE_NAMES, Dataset
 from e3d.errors import E3DError
-from e3d.schema import OPTIONAL, read_fields, read_text
+from e3d.schema import OPTIONAL, read_fields
 from e3d.units import ANGSTROM_PER_BOHR
 from e3d.zero import Zero, inferred_zero, stored_zero
 
@@ -157,8 +157,8 @@ def _check_root(dataset: Dataset, report: Report) -> Zero:
 
 
 def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) -> None:
-    arrays, problems = read_fields(group, optional=tuple(OPTIONAL))
-    graph, more = _graph(group, arrays)
+    arrays, texts, problems = read_fields(group, optional=tuple(OPTIONAL))
+    graph, more = _graph(texts.get("smiles"), arrays.get("atomic_numbers", np.empty(0)))
     for what in [*problems, *more]:
         report.problem(name, what)
     elements = Counter(chemical_symbols[z] for z in arrays.get("atomic_numbers", ()))
@@ -178,9 +178,8 @@ def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) ->
     _count_usable(arrays, elements, graph, report)
 
 
-def _graph(group: h5py.Group, arrays: dict[str, np.ndarray]) -> tuple[Chem.Mol | None, list[str]]:
+def _graph(smiles: str | None, numbers: np.ndarray) -> tuple[Chem.Mol | None, list[str]]:
     """Graph of the SMILES, unsanitized, and how it disagrees with the atoms."""
-    smiles = read_text(group, "smiles") if isinstance(group, h5py.Group) else None
     if smiles is None:
         return None, []
     parameters = Chem.SmilesParserParams()
@@ -190,7 +189,6 @@ def _graph(group: h5py.Group, arrays: dict[str, np.ndarray]) -> tuple[Chem.Mol |
     if graph is None:
         return None, [f"SMILES {smiles!r} cannot be parsed"]
     atoms = sorted((a.GetAtomMapNum(), a.GetAtomicNum()) for a in graph.GetAtoms())
-    numbers = arrays.get("atomic_numbers", np.empty(0))
     if not numbers.size:
         return graph, []
     if [number for number, _ in atoms] != list(range(1, len(atoms) + 1)):

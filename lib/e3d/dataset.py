@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 
@@ -16,7 +17,7 @@ from rdkit import Chem, rdBase
 
 from e3d import files
 from e3d.errors import E3DError
-from e3d.schema import SCHEMA, read_fields, read_text
+from e3d.schema import SCHEMA, read_fields
 from e3d.units import (
     ANGSTROM_PER_BOHR,
     EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
@@ -76,6 +77,7 @@ class Molecule:
         )  # fmt: skip
 
 
+@lru_cache(maxsize=10_000)
 def canonical_smiles(smiles: str) -> str:
     """RDKit's canonical SMILES without atom maps, stereochemistry and explicit hydrogens.
 
@@ -217,14 +219,14 @@ class Dataset:
 
 
 def _read_molecule(group: h5py.Group, name: str) -> Molecule:
-    arrays, problems = read_fields(group)
+    arrays, texts, problems = read_fields(group)
     if problems:
         more = f" (and {len(problems) - 1} more; `e3d check` lists all)" if problems[1:] else ""
         raise E3DError(f"molecule {name!r}: {problems[0]}{more}")
     return Molecule(
         name=name,
-        subset=read_text(group, "subset") or "",
-        smiles=read_text(group, "smiles") or "",
+        subset=texts.get("subset", ""),
+        smiles=texts["smiles"],
         atomic_numbers=arrays["atomic_numbers"],
         positions=arrays["conformations"].astype(float) * ANGSTROM_PER_BOHR,
         energies=arrays["dft_total_energy"] * EV_PER_HARTREE,

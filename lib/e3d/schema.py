@@ -19,18 +19,19 @@ OPTIONAL: dict[str, tuple[tuple[str | int, ...], str | None]] = {
     "mayer_indices": (("M", "N", "N"), None),
     "wiberg_lowdin_indices": (("M", "N", "N"), None),
 }
+TEXTS = ("smiles", "subset")
 
 
 def read_fields(
-    group: h5py.Group, *, optional: tuple[str, ...] = ("temperature",)
-) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Arrays of one molecule in the units of the file, and every problem found, one line each.
+    group: h5py.Group | h5py.Dataset, *, optional: tuple[str, ...] = ("temperature",)
+) -> tuple[dict[str, np.ndarray], dict[str, str], list[str]]:
+    """Arrays and texts of one molecule, in the units of the file, and every problem, a line each.
 
-    Required fields and those of `optional` that are present are read; the arrays are fit for use
-    only when there is no problem.
+    Required fields and those of `optional` that are present are read; what is returned is fit for
+    use only when there is no problem.
     """
     if not isinstance(group, h5py.Group):
-        return {}, ["is a data set, expected a group with the fields of one molecule"]
+        return {}, {}, ["is a data set, expected a group with the fields of one molecule"]
     numbers, problems = _read_atomic_numbers(group)
     arrays = {"atomic_numbers": numbers}
     sizes: dict[str | int, int] = {3: 3}
@@ -38,18 +39,19 @@ def read_fields(
         sizes["N"] = len(numbers)
     wanted = {**SCHEMA, **{key: OPTIONAL[key] for key in optional if key in group}}
     for key, (axes, unit) in wanted.items():
-        arrays[key], found = _read_field(group, key, axes, unit, sizes)
+        arrays[key], found = _read_field(group.get(key), key, axes, unit, sizes)
         problems += found
-    if read_text(group, "smiles") is None:
+    texts = {key: text for key in TEXTS if (text := _read_text(group.get(key))) is not None}
+    if "smiles" not in texts:
         problems.append("field 'smiles' is missing or not text; bonds and charge come from it")
-    return arrays, problems
+    return arrays, texts, problems
 
 
-def read_text(group: h5py.Group, key: str) -> str | None:
+def _read_text(stored: h5py.Dataset | None) -> str | None:
     """Text of a scalar or one-element string field, None where it is missing or not text."""
-    if key not in group or h5py.check_string_dtype(group[key].dtype) is None:
+    if stored is None or h5py.check_string_dtype(stored.dtype) is None:
         return None
-    values = np.ravel(group[key].asstr()[()])
+    values = np.ravel(stored.asstr()[()])
     return str(values[0]) if values.size else None
 
 
@@ -70,24 +72,24 @@ def _read_atomic_numbers(group: h5py.Group) -> tuple[np.ndarray, list[str]]:
 
 
 def _read_field(
-    group: h5py.Group,
+    stored: h5py.Dataset | None,
     key: str,
     axes: tuple[str | int, ...],
     unit: str | None,
     sizes: dict[str | int, int],
 ) -> tuple[np.ndarray, list[str]]:
     """Values of a field and what is wrong with them; the first field settles M in `sizes`."""
-    if key not in group:
+    if stored is None:
         return np.empty(0), [f"field {key!r} is missing; is this a SPICE-schema file?"]
     problems = []
-    found = group[key].attrs.get("units")
+    found = stored.attrs.get("units")
     found = found.decode() if isinstance(found, bytes) else found
     if unit is not None and (found is None or str(found).lower() != unit.lower()):
         problems.append(
             f"field {key!r} has {'no units' if found is None else f'units {found!r}'}, expected "
             f"{unit!r}; convert the values and set the attribute 'units'"
         )
-    values = np.asarray(group[key][()])
+    values = np.asarray(stored[()])
     if values.dtype.kind not in "fiu":
         return values, [*problems, f"field {key!r} holds {values.dtype}, expected numbers"]
     if values.ndim:
