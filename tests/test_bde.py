@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e3d import bde, references
+from e3d.dataset import Dataset
 from e3d.errors import E3DError
 from e3d.nulls import Additive
 from e3d.pair_null import PairPotential, spline_knots
@@ -19,7 +20,7 @@ RUNS = ["model-s0", "model-s1"]
 ADDITIVE = Additive({"C-H": -4.0, "C-C": -3.0}, {}, {}, 0.0)
 KNOTS = spline_knots(0.5, 4.0, 0.25)
 PAIR = PairPotential(KNOTS, {("C", "H"): np.full(len(KNOTS) - 1, -2.0)})
-NULLS = bde.Nulls(ADDITIVE, PAIR, {"untrained-s0": -300.0})
+NULLS = bde.FittedNulls(ADDITIVE, PAIR, {"untrained-s0": -300.0})
 
 
 def bond_table(rows: list[tuple[str, str, float]]) -> pd.DataFrame:
@@ -96,6 +97,15 @@ def test_small_classes_are_shown_and_not_averaged() -> None:
     assert table["low"].isna().all()
     assert table["emergent_kcal_per_mol"].notna().all()
     assert table.loc["C-H", references.KINDS["mean H298"]] == 98.0
+
+
+def test_class_table_has_the_agreed_columns_first() -> None:
+    table = bde.class_table(scored(METHANE).assign(other=1.0), NO_REFERENCES)
+    assert list(table.columns) == [
+        "class", "n_bonds", "n_molecules", "emergent_kcal_per_mol", "dressed_kcal_per_mol", "low",
+        "high", "seed_std_kcal_per_mol", "untrained", "additive", "pair",
+        "reference_h_mean_kcal_per_mol", "other", "averaged",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -220,3 +230,22 @@ def test_a_malformed_reference_table_is_refused(tmp_path: Path) -> None:
     path.write_text("reaction,bond_class,kind,value_kcal_per_mol\na,C-H,D0,1\n")
     with pytest.raises(E3DError, match="unknown kind of reference 'D0'"):
         references.read_references(path)
+
+
+def test_nulls_of_the_dft_labels_are_chemistry() -> None:
+    with Dataset(ROOT / "data/dft-small.h5") as dataset:
+        molecules, zero = list(dataset.usable()), dataset.atomic_energies("aligned")
+    sums = pd.DataFrame(
+        [("untrained-s0", "train", -20.0, 2.0), ("untrained-s0", "test", -20.0, 9.0),
+         ("finetuned-s0", "train", -20.0, -19.0)],
+        columns=["run", "fold", "label_eV", "model_eV"],
+    )  # fmt: skip
+    fitted = bde.fit_nulls(
+        molecules, zero, sums, knots=spline_knots(0.5, 4.0, 0.4), energy_weight=100.0,
+        penalties=[1e-3, 1e-1],
+    )  # fmt: skip
+    assert fitted.untrained == {"untrained-s0": -10.0}  # held-out molecules do not count
+    values = dict(zip(("C-C", "C-H", "C=C", "C#C"), [90, 103, 150, 200], strict=True))
+    for name, value in values.items():
+        assert -fitted.additive.energies[name] * KCAL == pytest.approx(value, abs=10)
+    assert -fitted.pair("C", "H", np.array([1.09]))[0] * KCAL == pytest.approx(110, abs=25)

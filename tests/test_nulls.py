@@ -168,6 +168,7 @@ def test_pair_null_refuses_what_it_was_not_fitted_to(planted: pair_null.PairPote
         pair_null.fit_pair([], [], ZERO, knots=KNOTS, energy_weight=1.0, penalties=[1.0])
 
 
+@settings(deadline=None)
 @given(st.floats(-5, 5), st.lists(st.floats(0.5, 20), min_size=1, max_size=9))
 def test_scale_factor_is_found_again(factor: float, sums: list[float]) -> None:
     values = np.array(sums)

@@ -22,6 +22,8 @@ from e3d.pair_null import PairPotential, fit_pair
 from e3d.references import KEYS, KINDS, bare_tautology, class_references
 from e3d.units import KCAL_PER_MOL_PER_EV
 
+#: Nulls that are columns of every table; `shuffled` is one of the ensembles.
+NULLS = ("untrained", "additive", "pair")
 #: A class with fewer molecules is shown, but enters no average.
 MIN_MOLECULES = 3
 #: Column of a matched table with tautologies of its own.
@@ -34,7 +36,7 @@ def elements_of(name: str) -> tuple[str, str]:
     return first, second
 
 
-class Nulls(NamedTuple):
+class FittedNulls(NamedTuple):
     """The nulls of one set of labels; untrained: scale factor by name of the untrained run."""
 
     additive: Additive
@@ -50,7 +52,7 @@ def fit_nulls(
     knots: np.ndarray,
     energy_weight: float,
     penalties: Sequence[float],
-) -> Nulls:
+) -> FittedNulls:
     """Fit every null to the labels that training saw.
 
     atomic_energies: μ in eV; sums: rows of the molecule table of the same data set (columns run,
@@ -59,7 +61,7 @@ def fit_nulls(
     training = list(in_fold(molecules, "train"))
     validation = list(in_fold(molecules, "validation"))
     seen = sums[(sums["fold"] == "train") & sums["run"].str.startswith("untrained-")]
-    return Nulls(
+    return FittedNulls(
         fit_additive(training, atomic_energies),
         fit_pair(training, validation, atomic_energies,
                  knots=knots, energy_weight=energy_weight, penalties=penalties),
@@ -84,7 +86,7 @@ def runs_of(table: pd.DataFrame, ensemble: str) -> list[str]:
 def score_bonds(
     table: pd.DataFrame,
     runs: Sequence[str],
-    nulls: Nulls,
+    nulls: FittedNulls,
     *,
     ensembles: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
@@ -128,6 +130,11 @@ def pair_energies(table: pd.DataFrame, pair: PairPotential) -> np.ndarray:
     return energies.to_numpy()
 
 
+def pair_bdes(table: pd.DataFrame, pair: PairPotential) -> np.ndarray:
+    """−ε_ij of the pair null in kcal/mol, positive when bound, of every bond of a bond table."""
+    return pair_energies(table, pair) * -KCAL_PER_MOL_PER_EV
+
+
 def molecule_medians(scored: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """Median over the bonds of each class in each molecule; index (class, smiles), kcal/mol."""
     return scored.groupby(["class", "smiles"])[list(columns)].median()
@@ -141,11 +148,12 @@ def class_table(
     emergent and dressed are medians over molecules; low and high bound the 95 % bootstrap interval
     of emergent over molecules, NaN below `MIN_MOLECULES` molecules; seed_std is the standard
     deviation of the class median over seeds; `averaged` says whether the class enters averages: it
-    has enough molecules, not all of them tautologies.
+    has enough molecules, not all of them tautologies. Ensembles of `scored` come last.
     """
     seeds = [column for column in scored if column.startswith("seed:")]
-    shown = ["emergent", "dressed", *seeds, "untrained", "additive", "pair"]
-    medians = molecule_medians(scored, shown)
+    shown = ["emergent", "dressed", *seeds, *NULLS]
+    others = [column for column in scored if column not in {*KEYS, *shown}]
+    medians = molecule_medians(scored, shown + others)
     rows = []
     for name, molecules in medians.groupby("class"):
         enough = len(molecules) >= MIN_MOLECULES
@@ -162,12 +170,12 @@ def class_table(
             "low": found["low"] if enough else np.nan,
             "high": found["high"] if enough else np.nan,
             "seed_std_kcal_per_mol": centre[seeds].std(ddof=1),
-            **{null: centre[null] for null in ("untrained", "additive", "pair")},
+            **{column: centre[column] for column in [*NULLS, *others]},
             "averaged": enough and not all(map(bare_tautology, smiles)),
         })  # fmt: skip
     table = pd.DataFrame(rows)
     reference = table["class"].map(class_references(references))
-    table.insert(len(table.columns) - 1, KINDS["mean H298"], reference)
+    table.insert(list(table.columns).index(NULLS[-1]) + 1, KINDS["mean H298"], reference)
     return table
 
 
@@ -206,3 +214,8 @@ def accuracies(
                 used[against].to_numpy(), values, references, groups, **options
             )
     return pd.DataFrame.from_dict(results, orient="index")
+
+
+def with_interval(row: Mapping[str, float] | pd.Series) -> str:
+    """A row of `accuracies` as text, e.g. `0.81 [0.76, 0.85]`; a dash where it rests on nothing."""
+    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" if row["n"] else "–"

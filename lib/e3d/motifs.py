@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from rdkit import Chem
 
 #: SMARTS of each motif; every bond of a match belongs to it.
@@ -32,7 +34,13 @@ def motif_bonds(molecule: Chem.Mol) -> dict[str, set[tuple[int, int]]]:
     return found
 
 
-def motif_of(molecule: Chem.Mol, i: int, j: int) -> str:
-    """The first motif, in the order of `MOTIFS`, that the bond i–j is part of, or `ordinary`."""
-    bond = (min(i, j), max(i, j))
-    return next((name for name, bonds in motif_bonds(molecule).items() if bond in bonds), ORDINARY)
+def motifs_of(molecule: Chem.Mol, pairs: Iterable[Sequence[int]]) -> list[str]:
+    """For each bond i–j the first motif, in the order of `MOTIFS`, that it is part of.
+
+    A bond without one is `ordinary`.
+    """
+    found = motif_bonds(molecule)
+    return [
+        next((name for name, bonds in found.items() if (min(i, j), max(i, j)) in bonds), ORDINARY)
+        for i, j in pairs
+    ]
