@@ -14,7 +14,12 @@ from ase.data import chemical_symbols
 from e3d.align import Alignment
 from e3d.dataset import Dataset, Molecule
 from e3d.molecule import bond_class, bond_pairs, from_mapped_smiles
-from e3d.split import Fold, conformation_folds, fold
+from e3d.split import conformation_folds, fold
+
+CONFORMATION_COLUMNS = [
+    "smiles", "fold", "part", "temperature_K", "n_atoms", "binding_eV_per_atom",
+    "rms_force_eV_per_A",
+]  # fmt: skip
 
 
 class Survey(NamedTuple):
@@ -32,14 +37,14 @@ class Survey(NamedTuple):
 
 def survey(path: str | Path) -> Survey:
     """Read a data set once; a molecule at a time is in memory beside the tables."""
-    rows: list[pd.DataFrame] = []
+    rows: list[tuple] = []
     bonds: Counter[str] = Counter()
     molecules: Counter[str] = Counter()
     training: Counter[str] = Counter()
     with Dataset(path) as dataset:
         zero = dataset.atomic_energies("aligned")
         for molecule in dataset.usable():
-            rows.append(_conformations(molecule, zero))
+            rows += _conformations(molecule, zero)
             classes = bond_classes(molecule)
             bonds.update(classes)
             molecules.update(set(classes))
@@ -50,7 +55,7 @@ def survey(path: str | Path) -> Survey:
         columns=["class", "n_bonds", "n_molecules", "n_training_molecules"],
     )
     table = table.sort_values(["n_molecules", "class"], ascending=[False, True], ignore_index=True)
-    return Survey(pd.concat(rows, ignore_index=True), table)
+    return Survey(pd.DataFrame(rows, columns=CONFORMATION_COLUMNS), table)
 
 
 def bond_classes(molecule: Molecule) -> list[str]:
@@ -59,24 +64,26 @@ def bond_classes(molecule: Molecule) -> list[str]:
     return [bond_class(graph, i, j) for i, j in bond_pairs(graph)]
 
 
-def _conformations(molecule: Molecule, zero: Mapping[str, float]) -> pd.DataFrame:
+def _conformations(molecule: Molecule, zero: Mapping[str, float]) -> list[tuple]:
+    """Rows of `CONFORMATION_COLUMNS`; the temperature is -1 where it is not stored."""
     n_atoms = len(molecule.atomic_numbers)
     atoms = sum(zero[chemical_symbols[z]] for z in molecule.atomic_numbers)
     temperatures = molecule.temperatures
-    return pd.DataFrame(
-        {
-            "smiles": molecule.canonical_smiles,
-            "fold": fold(molecule.smiles),
-            "part": conformation_folds(molecule),
-            "temperature_K": np.full(len(molecule), -1) if temperatures is None else temperatures,
-            "n_atoms": n_atoms,
-            "binding_eV_per_atom": (molecule.energies - atoms) / n_atoms,
-            "rms_force_eV_per_A": np.sqrt((molecule.forces**2).mean(axis=(1, 2))),
-        }
+    return list(
+        zip(
+            [molecule.canonical_smiles] * len(molecule),
+            [fold(molecule.smiles)] * len(molecule),
+            conformation_folds(molecule),
+            np.full(len(molecule), -1) if temperatures is None else temperatures,
+            [n_atoms] * len(molecule),
+            (molecule.energies - atoms) / n_atoms,
+            np.sqrt((molecule.forces**2).mean(axis=(1, 2))),
+            strict=True,
+        )
     )
 
 
-def folds_in_use(conformations: pd.DataFrame) -> dict[str, Fold]:
+def folds_in_use(conformations: pd.DataFrame) -> dict[str, str]:
     """Fold that the parts of a molecule's conformations imply, by SMILES, for `assert_no_leak`.
 
     A molecule with a training conformation is a training molecule.
