@@ -94,7 +94,7 @@ def from_file(path: Path, *, elements: Sequence[str], charge: int = 0) -> Struct
     if not path.exists():
         raise E3DError(f"{path} does not exist; expected a SMILES or a structure file")
     try:
-        atoms = ase.io.read(path)
+        atoms: Any = ase.io.read(path)
     except Exception as error:  # ASE's readers raise whatever their parsers meet
         cause = " ".join(str(error).split()) or type(error).__name__
         raise E3DError(f"{path} cannot be read as a structure by ASE ({cause})") from error

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from math import sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -29,6 +29,8 @@ from e3d.topology import PathShares, path_shares
 
 #: eV per atom: by how much the parts may differ from the whole, by the precision of the model.
 SUM_RULE_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
+
+_Network = Any  # a torch module; its submodules are found by name, which no type checker can follow
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def decompose(
             bar.update(len(batch))
 
 
-def _energy_network(model: Model) -> torch.nn.Module:
+def _energy_network(model: Model) -> _Network:
     """The part of the model below its derivatives: from positions to the total energy."""
     for child in model.module.modules():
         if hasattr(child, "edge_eng_sum") and hasattr(child, "per_type_energy_scale_shift"):
@@ -101,13 +103,13 @@ def _energy_network(model: Model) -> torch.nn.Module:
 
 
 def _decompose_batch(
-    model: Model, network: torch.nn.Module, transforms: list, structures: list[Atoms]
+    model: Model, network: _Network, transforms: list, structures: list[Atoms]
 ) -> Iterator[Decomposition]:
     from nequip.data import AtomicDataDict as Keys
 
     batch = graphs.batched(model, transforms, structures)
     with torch.no_grad():
-        fields = model.module.model_input_fields
+        fields: Any = model.module.model_input_fields
         out = network({key: batch[key] for key in fields if key in batch})
         edge_energies = _edge_energies(network, out).cpu().numpy()
     shifts = network.per_type_energy_scale_shift.shifts
@@ -148,7 +150,7 @@ def _per_type(
 
 
 def _edge_energies(
-    network: torch.nn.Module, out: dict[str, torch.Tensor]
+    network: _Network, out: dict[str, torch.Tensor]
 ) -> Float[torch.Tensor, " n_edges"]:
     """E_ij in eV from the output of the energy network."""
     from nequip.data import AtomicDataDict as Keys

@@ -134,9 +134,8 @@ def parity(
     bars = None
     if low is not None and high is not None:
         bars = np.clip(np.stack([y - np.asarray(low), np.asarray(high) - y]), 0, None)
-    ax.errorbar(
-        x, y, yerr=bars, **{"fmt": "o", "ms": 4, "lw": 0.8, "capsize": 2, "alpha": 0.85} | style
-    )
+    defaults: dict[str, Any] = {"fmt": "o", "ms": 4, "lw": 0.8, "capsize": 2, "alpha": 0.85}
+    ax.errorbar(x, y, yerr=bars, **defaults | style)
     if not any(line.get_gid() == "diagonal" for line in ax.lines):
         ax.axline((0, 0), slope=1, color="0.3", lw=0.8, ls="--", gid="diagonal", zorder=0)
     for text, a, b in zip(names if names is not None else (), x, y, strict=False):
@@ -296,7 +295,7 @@ def histogram(
 ) -> Axes:
     """Outlined histograms of several groups over common bins; values by name of the group."""
     arrays = {name: np.asarray(group, dtype=float) for name, group in values.items()}
-    edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), bins)
+    edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), bins).tolist()
     for k, (name, group) in enumerate(arrays.items()):
         ax.hist(group, edges, histtype="stepfilled", alpha=0.25, color=f"C{k % 10}",
                 density=density)  # fmt: skip

@@ -100,7 +100,8 @@ def _paths_from(
     """
     start = (source, _HOME)
     level: dict[_Node, tuple[int, np.ndarray]] = {start: (1, np.zeros(n_bonds))}
-    seen, found, apart = {start}, {}, 0
+    found: dict[_Node, tuple[int, np.ndarray]] = {}
+    seen, apart = {start}, 0
     while level and not targets <= found.keys() and (limit is None or apart < limit):
         apart += 1
         following: dict[_Node, tuple[int, np.ndarray]] = {}
