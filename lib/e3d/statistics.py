@@ -66,9 +66,13 @@ def bootstrap_distribution(
     members = rows_by_group(groups)
     if len(members) < 2:
         return np.empty(0)
+    rows = np.concatenate(members)
+    alone = len(rows) == len(members)  # every row its own group: index them at once
     return stats.bootstrap(
         (np.arange(len(members)),),
-        lambda drawn: statistic(np.concatenate([members[k] for k in drawn])),
+        lambda drawn: statistic(
+            rows[drawn] if alone else np.concatenate([members[k] for k in drawn])
+        ),
         vectorized=False,
         method="percentile",
         n_resamples=n_resamples,
