@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.build import molecule as named
+
 from e3d import calibration, entropy, paths, statistics
 from e3d.dataset import Dataset
 from e3d.errors import E3DError

@@ -10,6 +10,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+
 from e3d.check import MAX_LISTED, Report, check_dataset
 from e3d.errors import E3DError
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
+
 from e3d import cli, model
 from e3d.dataset import Dataset
 from e3d.edges import decompose

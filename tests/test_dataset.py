@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from ase.units import Bohr, Hartree
+
 from e3d.dataset import Dataset, Molecule, canonical_smiles, write_dataset
 from e3d.errors import E3DError
 

@@ -9,6 +9,7 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.build import make_supercell as supercell
+
 from e3d import edges, tables
 from e3d.dataset import Molecule
 from e3d.errors import E3DError

@@ -3,10 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-from e3d import entropy, information
-from e3d.errors import E3DError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from e3d import entropy, information
+from e3d.errors import E3DError
 
 ENERGIES = st.lists(st.floats(-12, 2, allow_nan=False), min_size=2, max_size=60)
 

@@ -1,6 +1,8 @@
 """The molecules of the bulk data set: valid, neutral, distinct, repeatable."""
 
 import pytest
+from rdkit import Chem
+
 from e3d.enumeration import (
     _FORBIDDEN,
     MINOR,
@@ -9,7 +11,6 @@ from e3d.enumeration import (
     enumerate_molecules,
 )
 from e3d.errors import E3DError
-from rdkit import Chem
 
 KNOWN = {
     "C", "N", "O", "CC", "C=C", "C#C", "CO", "C=O", "CN", "C=N", "C#N", "NN", "OO", "NO", "CCO",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from e3d import label as labelling
 from e3d.dataset import Dataset
 from e3d.errors import E3DError

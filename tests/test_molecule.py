@@ -2,6 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+
 from e3d.dataset import Dataset, canonical_smiles
 from e3d.errors import E3DError
 from e3d.molecule import (
@@ -15,9 +19,6 @@ from e3d.molecule import (
     parse_smiles,
     perceive,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from rdkit import Chem
 
 SMILES = [
     "C", "CCO", "C#N", "[H][H]", "c1ccccc1", "CC(=O)O", "C[N+](=O)[O-]", "C[SiH2]O", "FC(Cl)=S",

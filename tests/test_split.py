@@ -4,6 +4,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rdkit import Chem
+
 from e3d.dataset import TYPE_NAMES, Dataset
 from e3d.enumeration import enumerate_molecules
 from e3d.errors import E3DError
@@ -14,9 +18,6 @@ from e3d.split import (
     fold,
     split_table,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from rdkit import Chem
 
 DFT = Path("data/dft-small.h5")
 SMILES = enumerate_molecules(600, max_heavy_atoms=4, minor_fraction=0.45, seed=0)

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from e3d import statistics
-from e3d.errors import E3DError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from e3d import statistics
+from e3d.errors import E3DError
 
 POSITIVE = st.floats(1.0, 300.0)
 

@@ -38,9 +38,12 @@ def build(
     assemble(source, pages, executed, records)
     shutil.rmtree(html, ignore_errors=True)
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
-    options = ["--path-output", out, "--warningiserror", "--keep-going", "--quiet"]
+    options = ["--path-output", str(out), "--warningiserror", "--keep-going", "--quiet"]
     done = subprocess.run(
-        [jupyter_book, "build", source, *options], capture_output=True, text=True, check=False
+        [str(jupyter_book), "build", str(source), *options],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise E3DError(f"the book does not build:\n{done.stdout}{done.stderr}")

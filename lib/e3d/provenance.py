@@ -75,8 +75,9 @@ def code_revision() -> str:
 
 def machine() -> str:
     """Processor, cores in use, system and GPU, in words."""
-    cpus = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(os.cpu_count())
-    words = f"{_processor()}, {len(cpus)} cores, {platform.system()} {platform.machine()}"
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    n_cores = len(affinity(0)) if affinity else os.cpu_count()
+    words = f"{_processor()}, {n_cores} cores, {platform.system()} {platform.machine()}"
     gpus = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     models = [line.split(":", 1)[1].strip() for gpu in gpus
               for line in gpu.read_text().splitlines() if line.startswith("Model:")]  # fmt: skip
