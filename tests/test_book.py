@@ -10,10 +10,11 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import Browser, sync_playwright
+
 from e3d import book
 from e3d.errors import E3DError
 from e3d.paths import BOOK, ROOT
-from playwright.sync_api import Browser, sync_playwright
 
 HTML = BOOK / "_build" / "html"
 CHROMIUM = shutil.which("chromium")

@@ -6,10 +6,11 @@ from importlib.metadata import PackageNotFoundError, distribution, version
 
 import pytest
 import yaml
-from e3d import __version__
-from e3d.paths import LOCK, ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from e3d import __version__
+from e3d.paths import LOCK, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 

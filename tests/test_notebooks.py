@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from e3d import parameters, run
 from e3d.paths import CHECKPOINTS, LABELS, NOTEBOOKS, RESULTS
 

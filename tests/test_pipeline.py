@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from e3d.paths import BOOK, ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+
 from e3d import parameters, run
 from e3d.errors import E3DError
 
