@@ -107,6 +107,7 @@ def test_every_page_shows_from_a_file(browser: Browser, scheme: str, width: int)
     context = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True
     )
+    context.set_default_timeout(120_000)  # ms; a loaded machine is slow, not wrong
     page = context.new_page()
     wrong: list[str] = []
     page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
