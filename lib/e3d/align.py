@@ -14,19 +14,16 @@ Reference: Shiota et al., arXiv:2412.13088.
 from __future__ import annotations
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import h5py
 import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
 
-from e3d import files
-from e3d.dataset import TYPE_NAMES, Dataset, Molecule
+from e3d.dataset import TYPE_NAMES, Dataset, Molecule, saving
 from e3d.errors import E3DError
 from e3d.label import METHODS, isolated_atoms
 from e3d.split import fold
@@ -135,7 +132,7 @@ def _root_mean_square(values: pd.Series) -> float:
 
 
 def write_alignment(path: str | Path, aligned: dict[str, float]) -> None:
-    """Set the aligned zero (eV by element) of a data set, atomically: copy, set, rename.
+    """Set the aligned zero (eV by element) of a data set, atomically.
 
     Raises E3DError when an element of the data set has no aligned energy.
     """
@@ -147,7 +144,5 @@ def write_alignment(path: str | Path, aligned: dict[str, float]) -> None:
             "that hold these elements"
         )
     text = json.dumps({symbol: value / EV_PER_HARTREE for symbol, value in aligned.items()})
-    with files.replacing(path) as temporary:
-        shutil.copyfile(path, temporary)
-        with h5py.File(temporary, "r+") as file:
-            file.attrs["atomic_energies_aligned"] = text
+    with saving(path, source=path) as file:
+        file.attrs["atomic_energies_aligned"] = text

@@ -10,6 +10,9 @@ import typer
 
 from e3d.errors import E3DError
 
+#: Exit code of a command that Ctrl-C stopped, by convention 128 + SIGINT.
+INTERRUPTED = 130
+
 
 class App(typer.Typer):
     """A Typer application that turns an E3DError into one line on stderr and exit code 1."""
@@ -20,6 +23,10 @@ class App(typer.Typer):
         except E3DError as error:
             print(f"e3d: {error}", file=sys.stderr)
             raise SystemExit(1) from None
+        except SystemExit as stop:
+            if stop.code == INTERRUPTED:
+                print("e3d: interrupted; files that were there are untouched", file=sys.stderr)
+            raise
 
 
 app = App(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -251,10 +252,10 @@ def write_dataset(
     `atomic_energies` (isolated atoms) and `aligned` (the aligned zero) in eV. Positions, gradients
     float32; energies float64; formation energies are computed from the isolated atoms.
 
-    Raises E3DError for no molecules, a name given twice, an element without atomic energy, or a
-    value that is not finite; then `path` is as it was.
+    Raises E3DError for no molecules, a name given twice, an element without atomic energy, a value
+    that is not finite, or a full disk; then `path` is as it was.
     """
-    with files.replacing(path) as temporary, h5py.File(temporary, "w", libver="latest") as file:
+    with saving(path) as file:
         file.attrs["level_of_theory"] = level_of_theory
         file.attrs["atomic_energies"] = _json_hartree(atomic_energies)
         if aligned is not None:
@@ -267,6 +268,21 @@ def write_dataset(
             _write_molecule(file.create_group(molecule.name), molecule, atomic_energies)
         if not len(file):
             raise E3DError(f"{path}: no molecule to write; the source holds none")
+
+
+@contextmanager
+def saving(path: str | Path, source: str | Path | None = None) -> Iterator[h5py.File]:
+    """An HDF5 file in memory, empty or a copy of `source`, that replaces `path` at the end.
+
+    In memory, because the HDF5 library can crash on a disk that fills up under it. Raises E3DError
+    when `path` cannot be written.
+    """
+    options = {"driver": "core", "backing_store": False, "libver": "latest"}
+    with h5py.File(source or "new.h5", "r+" if source else "w", **options) as file:
+        yield file
+        file.flush()
+        with files.replacing(path) as temporary:
+            temporary.write_bytes(file.id.get_file_image())
 
 
 def _json_hartree(energies: dict[str, float]) -> str:

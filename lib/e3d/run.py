@@ -127,6 +127,7 @@ def execute(
             language="python",
             cwd=ROOT,
             coalesce_streams=True,
+            extra_arguments=["--log-level=CRITICAL"],  # the kernel's own log is not the reader's
         )
     except PapermillExecutionError as error:
         raise E3DError(_explain(notebook, error, working)) from None
