@@ -191,7 +191,7 @@ def test_a_failed_write_keeps_the_old_file_and_the_pieces(
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("h5py.File.create_group", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(E3DError, match="No space left on device; the old file, if any, is untouc"):
         label_molecules(["O"], "gfn2", out, settings=FEW, n_workers=1, progress=False)
     assert out.read_bytes() == labelled.read_bytes()

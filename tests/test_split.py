@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from e3d.dataset import TYPE_NAMES, Dataset
+from e3d.dataset import Dataset, canonical_smiles
 from e3d.enumeration import enumerate_molecules
 from e3d.errors import E3DError
 from e3d.split import (
@@ -79,14 +79,20 @@ def test_a_conformation_has_one_fold_however_it_is_asked_for() -> None:
 def test_no_molecule_leaks_between_data_sets() -> None:
     paths = [path for path in (DFT, Path("labels/bulk.h5"), Path("labels/alignment.h5"))
              if path.exists()]  # fmt: skip
-    folds: dict[str, set[str]] = {}
+    used: dict[str, set[str]] = {}
     for path in paths:
         with Dataset(path) as dataset:
-            for molecule in dataset.usable(TYPE_NAMES):
-                parts = set(conformation_folds(molecule))
-                held_out = parts & {"validation", "test"} if "train" not in parts else set()
-                folds.setdefault(molecule.canonical_smiles, set()).update(held_out or {"train"})
-    assert all(len(found) == 1 for found in folds.values())
+            for name in dataset.names:
+                group = dataset.group(name)
+                smiles, kelvin = group["smiles"].asstr()[0], group["temperature"][()]
+                parts = {
+                    conformation_fold(smiles, k, temperature=int(t)) for k, t in enumerate(kelvin)
+                }
+                used.setdefault(canonical_smiles(smiles), set()).add(
+                    "train" if "train" in parts else parts.pop()
+                )
+    assert len(used) > 90
+    assert all(len(folds) == 1 for folds in used.values())
 
 
 def test_the_table_lists_each_molecule_once_with_its_data_sets() -> None:
