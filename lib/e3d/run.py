@@ -25,6 +25,8 @@ from e3d import files, parameters, provenance
 from e3d.errors import E3DError
 from e3d.paths import EXECUTED, NOTEBOOKS, PROVENANCE, RESULTS, ROOT, RUNS
 
+#: Where an object lay in memory, in its text: `<Styler at 0x7f…>`.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+(?=>)")
 #: The random id that pandas gives a styled table.
 _TABLE_ID = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-f])")
 #: Folders whose files a run reads, and whose contents its record names by hash.
@@ -164,6 +166,8 @@ def strip_run_metadata(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode
                     print(output.text, file=sys.stderr, end="")
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
             for position, output in enumerate(cell.outputs):
+                if "text/plain" in output.get("data", {}):
+                    output.data["text/plain"] = _ADDRESS.sub("", output.data["text/plain"])
                 if "text/html" in output.get("data", {}):
                     html = output.data["text/html"]
                     output.data["text/html"] = _TABLE_ID.sub(f"T_{index}_{position}", html)
