@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import combinations, islice
 from typing import NamedTuple
 
@@ -40,7 +39,7 @@ class EdgeTables(NamedTuple):
 class _Relaxed:
     """A molecule's relaxed geometry with its bonds, and the shares of all its atom pairs."""
 
-    molecule: Molecule
+    identity: dict[str, str]
     atoms: Atoms
     binding_energy: float
     bonds: np.ndarray
@@ -117,19 +116,15 @@ def _prepare(molecule: Molecule, atomic_energies: Mapping[str, float]) -> _Relax
     graph = molecules_.from_mapped_smiles(molecule.smiles)
     bonds = molecules_.bond_pairs(graph)
     everyone = np.array(list(combinations(range(len(atoms)), 2)), dtype=np.int64).reshape(-1, 2)
+    smiles = molecule.canonical_smiles
     return _Relaxed(
-        molecule=molecule,
+        identity={"molecule": molecule.name, "smiles": smiles, "fold": split.fold(smiles)},
         atoms=atoms,
         binding_energy=float(molecule.energies[k] - sum(atomic_energies[s] for s in atoms.symbols)),
         bonds=bonds,
         classes=[molecules_.bond_class(graph, i, j) for i, j in bonds.tolist()],
         paths=path_shares(bonds, everyone),
     )
-
-
-def _identity(molecule: Molecule) -> dict[str, str]:
-    smiles = molecule.canonical_smiles
-    return {"molecule": molecule.name, "smiles": smiles, "fold": split.fold(smiles)}
 
 
 def _bond_rows(relaxed: _Relaxed) -> pd.DataFrame:
@@ -139,7 +134,7 @@ def _bond_rows(relaxed: _Relaxed) -> pd.DataFrame:
         "class": relaxed.classes,
         "length_A": relaxed.lengths,
     }
-    return pd.DataFrame(_identity(relaxed.molecule) | columns)
+    return pd.DataFrame(relaxed.identity | columns)
 
 
 def _decompose_chunk(
@@ -157,7 +152,7 @@ def _decompose_chunk(
         dressed.append(shares @ energies)
         sums = np.bincount(np.minimum(apart, 4), energies, minlength=5)
         rows.append(
-            _identity(relaxed.molecule)
+            relaxed.identity
             | {"n_atoms": len(relaxed.atoms), "run": run, "label_eV": relaxed.binding_energy,
                "model_eV": energies.sum()}
             | dict(zip(APART_COLUMNS, [*sums[1:], sums[0]], strict=True))
@@ -199,28 +194,28 @@ def topological_shares(
     larger = molecules[molecules["n_atoms"] > 2]
     for ensemble, own in larger.groupby(larger["run"].map(ensemble_of), sort=False):
         sums = own.pivot_table(index="molecule", columns="run", values=list(APART_COLUMNS))
-        n_runs = own["run"].nunique()
         # (n_molecules, distances, runs)
         values = np.stack([sums[name].to_numpy() for name in APART_COLUMNS], axis=1)
-        total = values.sum(axis=0)
-        by_run = total / total.sum(axis=0)
+        n_molecules, _, n_runs = values.shape
+        by_run = _shares_of(values.sum(axis=0))
+        drawn = np.random.default_rng(seed).multinomial(
+            n_molecules, np.full(n_molecules, 1 / n_molecules), size=n_resamples
+        )  # how often each molecule is in each resample
+        resampled = _shares_of(np.tensordot(drawn, values, axes=1)).mean(axis=-1)
         for k, name in enumerate(APART_COLUMNS):
-            found = statistics.estimate(
-                values, statistic=partial(_mean_share, k=k), n_resamples=n_resamples, seed=seed
-            )
+            found = statistics.interval(float(by_run[k].mean()), resampled[:, k], n_molecules)
             rows.append(
                 {"ensemble": ensemble, "apart": name, "share": found["value"],
                  "low": found["low"], "high": found["high"],
                  "seed_std": by_run[k].std(ddof=1) if n_runs > 1 else None,
-                 "n_molecules": found["n"], "n_runs": n_runs}
+                 "n_molecules": n_molecules, "n_runs": n_runs}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _mean_share(values: np.ndarray, *, k: int) -> float:
-    """Share of distance k, mean over runs; values (n_molecules, distances, runs) in eV."""
-    total = values.sum(axis=0)
-    return float((total[k] / total.sum(axis=0)).mean())
+def _shares_of(sums: np.ndarray) -> np.ndarray:
+    """Σε by distance over Σε of all; sums (…, distances, runs) in eV."""
+    return sums / sums.sum(axis=-2, keepdims=True)
 
 
 def energy_map(
