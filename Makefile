@@ -27,7 +27,9 @@ lint: environment
 
 # the branch gh-pages of `origin` holds the built book and nothing else
 publish: book
-	$(BIN)/python -m e3d.book publish
+	cd book/_build/html && export GIT_DIR="$(CURDIR)/.git" GIT_INDEX_FILE=.publish && rm -f .publish \
+	    && git --work-tree=. add --all --force . && tree=$$(git write-tree) && rm .publish \
+	    && git push --force origin "$$(git commit-tree -m Publish $$tree):refs/heads/gh-pages"
 
 environment: .venv/.made .dvc/config.local
 

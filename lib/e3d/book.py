@@ -50,6 +50,7 @@ def build(
     for page in html.glob("*.html"):
         # hints to fetch fonts early: browsers refuse them for pages opened as files, with an error
         page.write_text(_FONT_PRELOAD.sub("", page.read_text()))
+    (html / ".nojekyll").touch()  # GitHub Pages: folders that begin with _ are to be served too
     return html / "index.html"
 
 
@@ -133,10 +134,3 @@ def _short(digest: str) -> str:
     """First digits of a commit or hash, with the mark of uncommitted changes, if any."""
     head, plus, changes = digest.partition("+")
     return (head[:SHOWN_DIGITS] if len(head) >= 40 else head) + plus + changes
-
-
-if __name__ == "__main__":
-    try:
-        print(build())
-    except E3DError as error:
-        sys.exit(f"e3d: {error}")
