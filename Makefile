@@ -27,8 +27,8 @@ lint: environment
 
 # the branch gh-pages of `origin` holds the built book and nothing else
 publish: book
-	cd book/_build/html && export GIT_DIR="$(CURDIR)/.git" GIT_INDEX_FILE=.publish && rm -f .publish \
-	    && git --work-tree=. add --all --force . && tree=$$(git write-tree) && rm .publish \
+	cd book/_build/html && export GIT_DIR="$(CURDIR)/.git" GIT_INDEX_FILE="$(CURDIR)/.git/publish" \
+	    && rm -f "$$GIT_INDEX_FILE" && git --work-tree=. add --all --force . && tree=$$(git write-tree) \
 	    && git push --force origin "$$(git commit-tree -m Publish $$tree):refs/heads/gh-pages"
 
 environment: .venv/.made .dvc/config.local
