@@ -79,7 +79,8 @@ def closures(smiles: str) -> Iterator[str]:
             if bond is None:
                 closed.AddBond(i, j, Chem.BondType.SINGLE)
             else:
-                bond.SetBondType(Chem.BondType.values[int(bond.GetBondType()) + 1])
+                raised = Chem.BondType.values[int(bond.GetBondType()) + 1]  # noqa: PD011
+                bond.SetBondType(raised)
             if (result := _finish(closed)) is not None:
                 yield result
 

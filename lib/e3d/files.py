@@ -36,8 +36,8 @@ def replacing(target: str | Path) -> Iterator[Path]:
         temporary.replace(target)
     except OSError as error:
         raise E3DError(
-            f"cannot write {target}: {error.strerror or error}; the old file, if any, is untouched. "
-            "Free space or choose another output folder"
+            f"cannot write {target}: {error.strerror or error}; the old file, if any, is "
+            "untouched. Free space or choose another output folder"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
