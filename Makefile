@@ -6,7 +6,7 @@ BIN := .venv/bin
 .DEFAULT_GOAL := book
 
 book: pull
-	$(BIN)/dvc repro --quiet
+	$(BIN)/dvc repro
 	@echo "The book: $(CURDIR)/book/_build/html/index.html"
 
 test: environment
