@@ -145,7 +145,7 @@ def _load_weights(module: torch.nn.Module, folder: Path, keep: tuple[str, ...] =
 
 
 def _as_model(
-    name: str, module: torch.nn.Module, device: str | torch.device, metadata: dict[str, Any]
+    name: str, module: Any, device: str | torch.device, metadata: dict[str, Any]
 ) -> Model:
     module = module.to(device).eval()
     type_names = tuple(module.type_names)
@@ -163,7 +163,7 @@ def _as_model(
     )
 
 
-def _submodule(module: torch.nn.Module, name: str) -> torch.nn.Module:
+def _submodule(module: torch.nn.Module, name: str) -> Any:
     for path, child in module.named_modules():
         if path.rsplit(".", 1)[-1] == name:
             return child
