@@ -51,29 +51,32 @@ def residuals(
     Columns: molecule, temperature (K, -1 where unknown), n_atoms, energy_meV_per_atom (model minus
     label), energy_mae_meV_per_atom and forces_mae_meV_per_A (mean over the components).
     """
-    rows = []
     with Dataset(dataset) as data:
-        for molecule in select(data.usable(), part, held_out):
-            frames = [Atoms(molecule.atomic_numbers, positions) for positions in molecule.positions]
-            energies, forces = predict(model, frames)
-            error = 1000 * (energies - molecule.energies) / len(molecule.atomic_numbers)
-            unknown = np.full(len(molecule), -1)
-            rows.append(
-                pd.DataFrame(
-                    {
-                        "molecule": molecule.name,
-                        "temperature": unknown
-                        if molecule.temperatures is None
-                        else molecule.temperatures,
-                        "n_atoms": len(molecule.atomic_numbers),
-                        "energy_meV_per_atom": error,
-                        "energy_mae_meV_per_atom": np.abs(error),
-                        "forces_mae_meV_per_A": 1000
-                        * np.abs(np.array(forces) - molecule.forces).mean(axis=(1, 2)),
-                    }
-                )
-            )
-    return pd.concat(rows, ignore_index=True)
+        molecules = list(select(data.usable(), part, held_out))
+    frames = [Atoms(m.atomic_numbers, positions) for m in molecules for positions in m.positions]
+    energies, forces = predict(model, frames)
+    n_atoms = np.array([len(atoms) for atoms in frames])
+    error = 1000 * (energies - np.concatenate([m.energies for m in molecules])) / n_atoms
+    labels = [block for m in molecules for block in m.forces]
+    unknown = [np.full(len(m), -1) for m in molecules]
+    return pd.DataFrame(
+        {
+            "molecule": np.repeat([m.name for m in molecules], [len(m) for m in molecules]),
+            "temperature": np.concatenate(
+                [
+                    other if m.temperatures is None else m.temperatures
+                    for m, other in zip(molecules, unknown, strict=True)
+                ]
+            ),
+            "n_atoms": n_atoms,
+            "energy_meV_per_atom": error,
+            "energy_mae_meV_per_atom": np.abs(error),
+            "forces_mae_meV_per_A": [
+                1000 * np.abs(found - label).mean()
+                for found, label in zip(forces, labels, strict=True)
+            ],
+        }
+    )
 
 
 def errors(table: pd.DataFrame) -> dict[str, Estimate]:
