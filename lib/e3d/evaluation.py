@@ -32,13 +32,11 @@ def predict(
     """
     from nequip.data import AtomicDataDict as Keys
 
-    prepare = graphs.transforms(model)
     energies, forces = [], []
-    for start in range(0, len(structures), batch_size):
-        part = list(structures[start : start + batch_size])
-        out = model.module(graphs.batched(model, prepare, part))
+    for batch in graphs.batches(model, structures, batch_size):
+        out = model.module(batch)
         energies.append(out[Keys.TOTAL_ENERGY_KEY].detach().flatten().cpu().to(torch.float64))
-        sizes = [len(atoms) for atoms in part]
+        sizes = batch[Keys.NUM_NODES_KEY].tolist()
         forces += out[Keys.FORCE_KEY].detach().cpu().to(torch.float64).split(sizes)
     return torch.cat(energies).numpy(), [block.numpy() for block in forces]
 
