@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -78,17 +77,22 @@ def decompose(
     position that is not finite, a periodic direction without a cell vector, and when a sum rule is
     broken: then the model has an energy term that is no sum over edges.
     """
-    network = _energy_network(model)
-    transforms = graphs.transforms(model)
-    remaining = iter(structures)
+    batches = graphs.batches(model, structures, batch_size)
     with tqdm(unit="structure", desc=model.name, disable=not progress) as bar:
-        n_done = 0
-        while batch := list(islice(remaining, batch_size)):
-            for k, decomposition in enumerate(_decompose_batch(model, network, transforms, batch)):
-                _assert_sum_rule(decomposition, model, n_done + k)
-                yield decomposition
-            n_done += len(batch)
-            bar.update(len(batch))
+        for decomposition in decompose_batches(model, batches):
+            bar.update()
+            yield decomposition
+
+
+def decompose_batches(model: Model, batches: Iterable[graphs.Batch]) -> Iterator[Decomposition]:
+    """`decompose` for structures that `graphs.batches` made ready for this model or one like it."""
+    network = _energy_network(model)
+    index = 0
+    for batch in batches:
+        for decomposition in _decompose_batch(model, network, batch):
+            _assert_sum_rule(decomposition, model, index)
+            index += 1
+            yield decomposition
 
 
 def _energy_network(model: Model) -> _Network:
@@ -103,11 +107,10 @@ def _energy_network(model: Model) -> _Network:
 
 
 def _decompose_batch(
-    model: Model, network: _Network, transforms: list, structures: list[Atoms]
+    model: Model, network: _Network, batch: graphs.Batch
 ) -> Iterator[Decomposition]:
     from nequip.data import AtomicDataDict as Keys
 
-    batch = graphs.batched(model, transforms, structures)
     with torch.no_grad():
         fields: Any = model.module.model_input_fields
         out = network({key: batch[key] for key in fields if key in batch})
@@ -119,18 +122,21 @@ def _decompose_batch(
         for key in (Keys.EDGE_INDEX_KEY, Keys.EDGE_CELL_SHIFT_KEY, Keys.EDGE_LENGTH_KEY,
                     Keys.TOTAL_ENERGY_KEY)
     )  # fmt: skip
-    first_atom = np.cumsum([0, *(len(atoms) for atoms in structures)])
-    frames = batch[Keys.BATCH_KEY].cpu().numpy()[index[0]]  # ascending, one per edge
-    first_edge = np.searchsorted(frames, np.arange(len(structures) + 1))
-    for k, atoms in enumerate(structures):
+    numbers = batch[Keys.ATOMIC_NUMBERS_KEY].cpu().numpy()
+    frames = batch[Keys.BATCH_KEY].cpu().numpy()  # ascending, one per atom
+    bounds = np.arange(len(energies) + 1)
+    first_atom = np.searchsorted(frames, bounds)
+    first_edge = np.searchsorted(frames[index[0]], bounds)
+    for k in range(len(energies)):
+        atom = slice(first_atom[k], first_atom[k + 1])
         edge = slice(first_edge[k], first_edge[k + 1])
         yield Decomposition(
-            atomic_numbers=atoms.numbers.astype(np.int64),
+            atomic_numbers=numbers[atom],
             edge_index=index[:, edge] - first_atom[k],
             edge_shifts=cells[edge].round().astype(np.int64),
             edge_lengths=lengths[edge].astype(float).reshape(-1),
             edge_energies=edge_energies[edge],
-            atomic_energies=atomic[first_atom[k] : first_atom[k + 1]],
+            atomic_energies=atomic[atom],
             energy=float(energies[k, 0]),
         )
 

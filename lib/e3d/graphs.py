@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +12,28 @@ from ase import Atoms
 
 from e3d.errors import E3DError
 from e3d.model import Model
+
+#: nequip's AtomicDataDict of several structures.
+Batch = dict[str, torch.Tensor]
+
+
+def batches(model: Model, structures: Iterable[Atoms], batch_size: int) -> Iterator[Batch]:
+    """Structures as graphs, `batch_size` at a time, on the device of the model.
+
+    Raises E3DError for a structure that the model cannot evaluate, see `edges.decompose`.
+    """
+    prepare = transforms(model)
+    remaining = iter(structures)
+    while chunk := list(islice(remaining, batch_size)):
+        yield batched(model, prepare, chunk)
+
+
+def kind(model: Model) -> Hashable:
+    """What the graphs depend on: models of the same kind can share them."""
+    from nequip.nn.graph_model import PER_EDGE_TYPE_CUTOFF_KEY
+
+    metadata: Any = model.module.metadata
+    return model.cutoff, model.type_names, model.device, metadata.get(PER_EDGE_TYPE_CUTOFF_KEY)
 
 
 def transforms(model: Model) -> list[Callable]:
@@ -43,10 +67,8 @@ def _check(model: Model, atoms: Atoms) -> None:
     raise E3DError(f"{atoms.get_chemical_formula() or 'structure without atoms'}: {problem}")
 
 
-def batched(
-    model: Model, transforms: list[Callable], structures: list[Atoms]
-) -> dict[str, torch.Tensor]:
-    """One nequip AtomicDataDict of several structures, on the device of the model."""
+def batched(model: Model, prepare: list[Callable], structures: list[Atoms]) -> Batch:
+    """One graph of several structures; `prepare` as of `transforms`."""
     from nequip.data import AtomicDataDict, from_ase
     from nequip.utils.dtype import torch_default_dtype
 
@@ -56,7 +78,7 @@ def batched(
         bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
         with torch_default_dtype(torch.float64):
             graph = from_ase(bare)
-        for transform in transforms:
+        for transform in prepare:
             graph = transform(graph)
         graphs.append(graph)
     return AtomicDataDict.to_(AtomicDataDict.batched_from_list(graphs), model.device)

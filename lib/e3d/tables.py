@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, islice
 from typing import NamedTuple
@@ -14,10 +14,10 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from tqdm import tqdm
 
+from e3d import graphs, split, statistics
 from e3d import molecule as molecules_
-from e3d import split, statistics
 from e3d.dataset import Molecule
-from e3d.edges import Decomposition, decompose, pair_energies
+from e3d.edges import Decomposition, decompose_batches, pair_energies
 from e3d.errors import E3DError
 from e3d.model import Model
 from e3d.topology import PathShares, path_shares
@@ -91,8 +91,12 @@ def edge_tables(
         while chunk := list(islice(remaining, _CHUNK)):
             prepared = [_prepare(molecule, atomic_energies) for molecule in chunk]
             table = pd.concat([_bond_rows(relaxed) for relaxed in prepared], ignore_index=True)
+            shared: dict[Hashable, list[graphs.Batch]] = {}
             for run, model in models.items():
-                bare, dressed, new = _decompose_chunk(model, run, prepared, batch_size)
+                if (kind := graphs.kind(model)) not in shared:
+                    structures = (relaxed.atoms for relaxed in prepared)
+                    shared[kind] = list(graphs.batches(model, structures, batch_size))
+                bare, dressed, new = _decompose_chunk(model, run, prepared, shared[kind])
                 table[f"bare:{run}"], table[f"dressed:{run}"] = bare, dressed
                 rows += new
             bonds.append(table)
@@ -138,12 +142,11 @@ def _bond_rows(relaxed: _Relaxed) -> pd.DataFrame:
 
 
 def _decompose_chunk(
-    model: Model, run: str, prepared: Sequence[_Relaxed], batch_size: int
+    model: Model, run: str, prepared: Sequence[_Relaxed], batches: Sequence[graphs.Batch]
 ) -> tuple[np.ndarray, np.ndarray, list[dict]]:
     """Bare and dressed ε (n_bonds,) in eV over all molecules, and the rows of the molecules."""
     bare, dressed, rows = [], [], []
-    structures = (relaxed.atoms for relaxed in prepared)
-    decompositions = decompose(model, structures, batch_size=batch_size)
+    decompositions = decompose_batches(model, batches)
     for relaxed, decomposition in zip(prepared, decompositions, strict=True):
         energies = _all_pair_energies(decomposition)
         apart, shares = relaxed.paths
