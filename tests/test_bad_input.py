@@ -217,6 +217,8 @@ def test_a_killed_run_keeps_what_was_there(tmp_path: Path, how: signal.Signals) 
     with subprocess.Popen(
         [sys.executable, "-m", "e3d", "run", str(notebook), "--out", str(out)],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=ENVIRONMENT,
+        # a shell's background jobs ignore Ctrl-C, and so would what they start
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:  # fmt: skip
         try:
             wait_for(lambda: (out / "pid").exists() and (out / "pid").read_text().isdigit())
