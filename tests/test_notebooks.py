@@ -21,7 +21,7 @@ SMALL: dict[str, list[str]] = {
         "n_resamples=20",
     ],
     "04_bde": ["n_resamples=50"],
-    "05_entropy": ["n_resamples=20", "n_permutations=5", "n_wiberg_molecules=30"],
+    "05_entropy": ["n_resamples=20", "n_permutations=5", "n_wiberg_molecules=200"],
     "06_limitations": ["n_resamples=50"],
     "07_answer": [],
 }
