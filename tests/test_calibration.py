@@ -32,9 +32,13 @@ def smooth(lengths):
 
 
 def residuals(bonds, values):
-    return calibration.length_residuals(
-        values, bonds["lengths"], bonds["classes"], bonds["molecules"]
-    )
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
+        "other": bonds["environment"], "value": values,
+    })  # fmt: skip
+    alone = calibration.residuals_of(table, ["value"])[0]
+    assert calibration.residuals_of(table, ["other", "value"])[1] == pytest.approx(alone, abs=1e-9)
+    return alone
 
 
 def predict(bonds, *columns):
@@ -57,11 +61,11 @@ def test_what_is_added_to_a_function_of_the_length_comes_back(bonds):
 
 
 def test_rare_classes_are_left_out(bonds):
-    classes = bonds["classes"].copy()
-    classes[:20] = "rare"
-    left = calibration.length_residuals(
-        bonds["lengths"], bonds["lengths"], classes, bonds["molecules"]
-    )
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
+    })  # fmt: skip
+    table.loc[:19, "class"] = "rare"
+    left = calibration.residuals_of(table, ["length_A"])[0]
     assert np.isnan(left[:20]).all()
     assert np.isfinite(left[20:]).all()
 

@@ -17,7 +17,7 @@ from e3d.dataset import Molecule
 from e3d.entropy import bond_weights, codes
 from e3d.errors import E3DError
 from e3d.molecule import bond_pairs, from_mapped_smiles
-from e3d.statistics import Labels, Numbers, spearman
+from e3d.statistics import Labels, spearman
 from e3d.tables import relaxed_index
 from e3d.units import ANGSTROM_PER_BOHR
 
@@ -57,41 +57,31 @@ def wiberg_table(molecules: Iterable[Molecule]) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def length_residuals(
-    values: Numbers,
-    lengths: Numbers,
-    classes: Labels,
-    molecules: Labels,
-    *,
-    n_folds: int = 5,
-    min_molecules: int = 30,
-) -> Float[np.ndarray, " n"]:
-    """What is left of `values` after a smooth regression on the bond length r within each class.
+def residuals_of(
+    table: pd.DataFrame, columns: Sequence[str], *, n_folds: int = 5, min_molecules: int = 30
+) -> Float[np.ndarray, "n_columns n"]:
+    """What is left of columns after a smooth regression on the bond length r within each class.
 
-    Residual value − f_class(r), in the unit of the values: a positive residual of ε is a bond
-    weaker than its length says. f is a cubic spline with a ridge penalty, fitted to other
-    molecules than the bond's own (`n_folds` groups). lengths in Å. NaN for classes with fewer than
-    `min_molecules` molecules.
+    Residual value − f_class(r), in the units of the columns: a positive residual of ε is a bond
+    weaker than its length says. f is a cubic spline with a ridge penalty, fitted to other molecules
+    than the bond's own (`n_folds` groups). NaN for classes with fewer than `min_molecules`
+    molecules. table: a bond table.
     """
-    values, r = np.asarray(values, dtype=float), np.asarray(lengths, dtype=float)[:, None]
-    residuals = np.full(len(values), np.nan)
+    values, r = (
+        table[list(columns)].to_numpy(dtype=float),
+        table[["length_A"]].to_numpy(dtype=float),
+    )
+    residuals = np.full(values.shape, np.nan)
     model = make_pipeline(
         StandardScaler(),
         SplineTransformer(n_knots=5, knots="quantile", extrapolation="linear"),
-        RidgeCV(RIDGE_PENALTIES),
+        RidgeCV(RIDGE_PENALTIES, alpha_per_target=True),
     )
-    for rows, train, test in _folds(classes, molecules, n_folds, min_molecules):
+    for rows, train, test in _folds(table["class"], table["molecule"], n_folds, min_molecules):
         model.fit(r[rows[train]], values[rows[train]])
-        residuals[rows[test]] = values[rows[test]] - model.predict(r[rows[test]])
-    return residuals
-
-
-def residuals_of(
-    table: pd.DataFrame, columns: Sequence[str], **options: int
-) -> Float[np.ndarray, "n_columns n"]:
-    """`length_residuals` of several columns of a bond table, in the units of the columns."""
-    r, classes, molecules = table["length_A"], table["class"], table["molecule"]
-    return np.array([length_residuals(table[c], r, classes, molecules, **options) for c in columns])
+        predicted = model.predict(r[rows[test]]).reshape(len(test), -1)
+        residuals[rows[test]] = values[rows[test]] - predicted
+    return residuals.T
 
 
 def _folds(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -113,9 +114,14 @@ def resampled_masses(
     masses: csr_array, *, n_resamples: int, seed: int
 ) -> Float[np.ndarray, "n_resamples cells"]:
     """Total masses of resamples of the molecules; the same draws for the same seed and number."""
-    n = masses.shape[0]
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_resamples)
-    return drawn.astype(float) @ masses
+    return _multiplicities(masses.shape[0], n_resamples, seed) @ masses
+
+
+@lru_cache(maxsize=2)  # the same draws serve all models and bin widths
+def _multiplicities(n: int, n_resamples: int, seed: int) -> Float[np.ndarray, "n_resamples n"]:
+    """How often each of n molecules is drawn, in each resample of n draws."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(float)
 
 
 def binned_entropy(
