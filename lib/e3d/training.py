@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,7 @@ import pandas as pd
 import torch
 import yaml
 from ase import Atoms
+from lightning.pytorch.callbacks import Callback
 from nequip.data import AtomicDataDict, from_dict
 from nequip.data.dataset import AtomicDataset
 from nequip.data.transforms import NeighborListTransform
@@ -47,6 +50,7 @@ class Settings:
     steps: int = 10_000
     batch_size: int = 16
     learning_rate: float = 2e-3
+    optimizer: Literal["adam", "muon"] = "adam"
     energy_weight: float = 1.0
     force_weight: float = 1.0
     initial_checkpoint: str = ""
@@ -90,24 +94,7 @@ class SpiceFold(AtomicDataset):
         labels: str = "true",
     ):
         super().__init__()
-        neighbours = NeighborListTransform(r_max=cutoff_A)
-        with Dataset(path) as dataset:
-            zero = dataset.atomic_energies("aligned")
-            structures = [
-                atoms
-                for molecule in select(dataset.usable(), part, held_out)
-                for atoms in _structures(molecule)
-            ]
-        if labels == "shuffled":
-            _shuffle(structures, zero, seed)
-        if n_conformations > len(structures):
-            raise E3DError(
-                f"{path} has {len(structures)} conformations in the fold {part!r}, "
-                f"{n_conformations} were asked for"
-            )
-        order = np.random.default_rng(seed).permutation(len(structures))
-        chosen = sorted(order[: n_conformations or len(structures)])
-        self._frames = [neighbours(_to_frame(structures[k])) for k in chosen]
+        self._frames = _frames(path, part, cutoff_A, held_out, n_conformations, seed, labels)
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -116,6 +103,35 @@ class SpiceFold(AtomicDataset):
         if isinstance(indices, slice):
             return self._frames[indices]
         return [self._frames[int(k)] for k in indices]
+
+
+@lru_cache(maxsize=1)
+def _molecules(path: str) -> tuple[list[Molecule], dict[str, float]]:
+    """Usable molecules of a file and its zero: read once for all parts."""
+    with Dataset(path) as dataset:
+        return list(dataset.usable()), dataset.atomic_energies("aligned")
+
+
+@lru_cache  # nequip instantiates every data set twice: for its statistics, and to train
+def _frames(
+    path: str, part: Part, cutoff_A: float, held_out: HeldOut, n_conformations: int, seed: int,
+    labels: str,
+) -> list[AtomicDataDict.Type]:  # fmt: skip
+    molecules, zero = _molecules(path)
+    structures = [
+        atoms for molecule in select(molecules, part, held_out) for atoms in _structures(molecule)
+    ]
+    if labels == "shuffled":
+        _shuffle(structures, zero, seed)
+    if n_conformations > len(structures):
+        raise E3DError(
+            f"{path} has {len(structures)} conformations in the fold {part!r}, "
+            f"{n_conformations} were asked for"
+        )
+    order = np.random.default_rng(seed).permutation(len(structures))
+    chosen = sorted(order[: n_conformations or len(structures)])
+    neighbours = NeighborListTransform(r_max=cutoff_A)
+    return [neighbours(_to_frame(structures[k])) for k in chosen]
 
 
 def _structures(molecule: Molecule) -> Iterator[Atoms]:
@@ -151,7 +167,9 @@ def _to_frame(atoms: Atoms) -> AtomicDataDict.Type:
         {
             AtomicDataDict.POSITIONS_KEY: torch.as_tensor(atoms.positions),
             AtomicDataDict.ATOM_TYPE_KEY: torch.as_tensor(types),
-            AtomicDataDict.TOTAL_ENERGY_KEY: torch.tensor([[atoms.info["energy"]]]),
+            AtomicDataDict.TOTAL_ENERGY_KEY: torch.tensor(
+                [[atoms.info["energy"]]], dtype=torch.float64
+            ),
             AtomicDataDict.FORCE_KEY: torch.as_tensor(atoms.arrays["forces"]),
         }
     )
@@ -241,7 +259,7 @@ def configuration(settings: Settings, folder: Path) -> dict[str, Any]:
                 "_target_": "nequip.train.EnergyForceMetrics",
                 "coeffs": {"per_atom_energy_mae": 1.0, "forces_mae": 1.0},
             },
-            "optimizer": {"_target_": "torch.optim.Adam", "lr": settings.learning_rate},
+            "optimizer": _optimizer(settings),
             "lr_scheduler": {
                 "scheduler": {
                     "_target_": "torch.optim.lr_scheduler.OneCycleLR",
@@ -255,6 +273,14 @@ def configuration(settings: Settings, folder: Path) -> dict[str, Any]:
             "model": model,
         },
     }
+
+
+def _optimizer(settings: Settings) -> dict[str, Any]:
+    if settings.optimizer == "adam":
+        return {"_target_": "torch.optim.Adam", "lr": settings.learning_rate}
+    group = {"lr": settings.learning_rate, "weight_decay": 0.0}
+    groups = {"_target_": "allegro.model.MuonParamGroups", "muon": group, "adam": group}
+    return {"_target_": "nequip.train.MuonWithAuxAdam", "param_groups": groups}
 
 
 def _data(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
@@ -313,9 +339,21 @@ def _trainer(settings: Settings, folder: Path) -> dict[str, Any]:
                 "every_n_epochs": 1,
                 "save_on_train_epoch_end": True,
             },
+            {"_target_": "e3d.training.StopWithParent"},
             {"_target_": "lightning.pytorch.callbacks.TQDMProgressBar", "refresh_rate": 50},
         ],
     }
+
+
+class StopWithParent(Callback):  # type: ignore[misc]
+    """Ends a training whose caller was killed, so that the next call finds nobody at its files."""
+
+    def __init__(self) -> None:
+        self.parent = os.getppid()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        if os.getppid() != self.parent:
+            raise SystemExit("the process that started this training is gone")
 
 
 def train(settings: Settings, out: str | Path, *, work: str | Path = "runs/training") -> None:
@@ -332,7 +370,7 @@ def train(settings: Settings, out: str | Path, *, work: str | Path = "runs/train
     folder.mkdir(parents=True, exist_ok=True)
     with files.replacing(folder / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(configuration(settings, folder), sort_keys=False))
-    _run_nequip(folder)
+    _run_nequip(folder, settings.batch_size)
     module, resolved = _result(folder / "state.ckpt")
     with Dataset(settings.dataset) as dataset:
         level = dataset.attributes.get("level_of_theory", "unknown")
@@ -345,7 +383,7 @@ def train(settings: Settings, out: str | Path, *, work: str | Path = "runs/train
     shutil.rmtree(folder)
 
 
-def _run_nequip(folder: Path) -> None:
+def _run_nequip(folder: Path, batch_size: int) -> None:
     command = [sys.executable, "-m", "nequip.scripts.train", "-cp", str(folder), "-cn", "config",
                f"hydra.run.dir={folder}"]  # fmt: skip
     if (folder / "state.ckpt").exists():
@@ -358,6 +396,11 @@ def _run_nequip(folder: Path) -> None:
         raise E3DError(
             f"nequip-train ended with code {code}: {lines[-1] if lines else 'no output'}; the log "
             f"is {folder / 'train.log'}, and calling again resumes"
+        )
+    if not (folder / "state.ckpt").exists():
+        raise E3DError(
+            f"nequip-train made no step: the training fold has fewer than one batch of "
+            f"{batch_size} conformations; lower batch_size"
         )
 
 
