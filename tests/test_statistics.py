@@ -163,3 +163,13 @@ def test_prose_says_what_the_interval_supports():
     alone = statistics.estimate([0.5], n_resamples=5)
     assert statistics.compared_with_zero(alone, **words) == "no different"
     assert statistics.spelled(alone) == "0.500"
+
+
+def test_the_exponent_of_a_power_law_comes_back_with_its_interval():
+    rng = np.random.default_rng(0)
+    difficulty = rng.gamma(2, size=(200, 1))  # what makes a molecule hard cancels
+    sizes = [100, 1000, 10_000]
+    errors = difficulty * np.power(sizes, -0.4) * rng.normal(1, 0.1, size=(200, 3))
+    found = statistics.power_law_exponent(errors, sizes)
+    assert found["value"] == pytest.approx(0.4, abs=0.01)
+    assert found["low"] < 0.4 < found["high"] < found["low"] + 0.05
