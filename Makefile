@@ -13,7 +13,7 @@ test: environment
 	$(BIN)/pytest -n auto --dist worksteal
 
 pull: environment
-	$(BIN)/dvc pull --quiet
+	$(BIN)/dvc pull
 
 # make run NB=05_entropy P="bin_width_eV=0.05 n_resamples=200"
 run: pull
@@ -32,6 +32,7 @@ environment: .venv/.made .dvc/config.local
 
 .venv/.made: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
+	@echo "installing the locked dependencies; this takes some minutes"
 	$(BIN)/pip install --quiet --requirement requirements.lock
 	$(BIN)/pip install --quiet --no-deps --editable . && touch $@
 
