@@ -115,6 +115,7 @@ def test_weights_of_another_model_are_refused_by_name(checkpoint):
         ("model.yaml", None, "has no model.yaml"),
         ("model.yaml", "a: [", "not valid YAML"),
         ("model.yaml", "a: 1", "no section 'architecture'"),
+        ("model.yaml", "architecture: [1]", "no section 'architecture'"),
         ("weights.safetensors", None, "missing or damaged"),
         ("weights.safetensors", "cut", "missing or damaged"),
     ],
@@ -125,6 +126,16 @@ def test_a_damaged_checkpoint_is_refused(checkpoint, file, content, message):
         (checkpoint / file).write_text(content)
     with pytest.raises(E3DError, match=message):
         load_model(checkpoint)
+
+
+@pytest.mark.parametrize("change", [{"r_max": "four"}, {"nmu_layers": 1}, {"num_layers": 0}])
+def test_an_architecture_that_cannot_be_built_is_one_line(checkpoint, change):
+    metadata = yaml.safe_load((checkpoint / "model.yaml").read_text())
+    metadata["architecture"] |= change
+    (checkpoint / "model.yaml").write_text(yaml.safe_dump(metadata))
+    with pytest.raises(E3DError, match=r"model\.yaml: no model can be built") as caught:
+        load_model(checkpoint)
+    assert "\n" not in str(caught.value)
 
 
 def test_another_format_of_checkpoints_is_refused(checkpoint):

@@ -95,7 +95,13 @@ def load_model(
     architecture = dict(metadata["architecture"])
     if dtype is not None:
         architecture["model_dtype"] = str(dtype).removeprefix("torch.")
-    module = build(architecture)
+    try:
+        module = build(architecture)
+    except Exception as error:  # nequip's builders raise whatever their arguments meet
+        raise E3DError(
+            f"{path / 'model.yaml'}: no model can be built from its architecture "
+            f"({_one_line(error)}); was it edited?"
+        ) from error
     _load_weights(module, path)
     return _as_model(path.name, module, device, metadata | {"architecture": architecture})
 
@@ -110,8 +116,8 @@ def read_metadata(folder: Path) -> dict[str, Any]:
             f"{folder} is no checkpoint: it has no model.yaml; was its training interrupted?"
         ) from None
     except yaml.YAMLError as error:
-        raise E3DError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(metadata, dict) or "architecture" not in metadata:
+        raise E3DError(f"{file} is not valid YAML: {_one_line(error)}") from error
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("architecture"), dict):
         raise E3DError(f"{file} has no section 'architecture'; it was not written by E3D")
     if metadata.get("format") != FORMAT:
         raise E3DError(
@@ -119,6 +125,10 @@ def read_metadata(folder: Path) -> dict[str, Any]:
             "use the version of E3D that wrote it"
         )
     return metadata
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _load_weights(module: torch.nn.Module, folder: Path, keep: tuple[str, ...] = ()) -> None:
@@ -187,8 +197,8 @@ def _load_foreign(path: Path, *, trust: bool, device: str | torch.device) -> Mod
         module = load_saved_model(str(path))
     except Exception as error:
         raise E3DError(
-            f"{path} cannot be loaded by nequip {version('nequip')}: {error}; expected a `.ckpt` "
-            "of nequip-train or a `.nequip.zip` of nequip-package"
+            f"{path} cannot be loaded by nequip {version('nequip')}: {_one_line(error)}; expected "
+            "a `.ckpt` of nequip-train or a `.nequip.zip` of nequip-package"
         ) from error
     return _as_model(path.stem, module, device, {})
 
