@@ -30,7 +30,7 @@ def defaults(notebook: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise E3DError(f"notebook {notebook} does not exist; see notebooks/ for those there are") \
             from None  # fmt: skip
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError) as error:
+    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
         raise E3DError(f"{notebook} is not a notebook ({type(error).__name__})") from None
     tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
@@ -75,7 +75,7 @@ def coerce(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]
             raise E3DError(f"unknown parameter {name!r}; {hint}")
         try:
             result[name] = _as_type_of(known[name], value)
-        except (ValueError, yaml.YAMLError):
+        except (ValueError, TypeError, OverflowError, yaml.YAMLError):
             raise E3DError(
                 f"parameter {name!r}: expected {_kind(known[name])} such as {known[name]!r}, "
                 f"got {value!r}"
@@ -89,7 +89,10 @@ def _kind(default: Any) -> str:
 
 
 def _as_type_of(default: Any, value: Any) -> Any:
-    """`value` (text, or already typed) as the type of `default`. Raises ValueError."""
+    """`value` (text, or already typed) as the type of `default`.
+
+    Raises ValueError, TypeError (a null in a list) or OverflowError (an infinite whole number).
+    """
     match default:
         case bool():
             return _as_bool(value)
