@@ -79,6 +79,8 @@ def test_values_take_the_type_of_the_default(
         ("bin_width=0.1", "did you mean 'bin_width_eV'"),
         ("use_bonds=perhaps", "expected true or false"),
         ("n_bins=2.5", "expected a whole number"),
+        ("n_bins=inf", "expected a whole number"),
+        ("temperatures_K=[null]", "expected a list"),
         ("bin_width_eV=wide", "expected a number"),
         ("n_bins", "expected name=value"),
     ],
@@ -90,6 +92,12 @@ def test_wrong_parameters_are_refused_before_anything_runs(
         run.run_here(notebook, [assignment], tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_binary_file_is_no_notebook(tmp_path: Path) -> None:
+    (tmp_path / "data.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(E3DError, match="is not a notebook"):
+        parameters.defaults(tmp_path / "data.h5")
 
 
 @pytest.mark.parametrize("cell", ["x = open('y')", "x, y = 1, 2", "x =", "x[0] = 1"])
@@ -151,9 +159,17 @@ def test_a_missing_input_is_one_line_that_says_make_pull(notebook: Path, tmp_pat
         run.execute(notebook, {}, None, name="missing", inputs=[missing])
 
 
-def test_results_of_the_pipeline_are_never_overwritten(notebook: Path) -> None:
+@pytest.mark.parametrize("folder", ["results/mine", "checkpoints", "notebooks", "book/executed"])
+def test_folders_of_the_pipeline_are_never_written(notebook: Path, folder: str) -> None:
     with pytest.raises(E3DError, match="belongs to the pipeline"):
-        run.run_here(notebook, [], run.ROOT / "results" / "mine")
+        run.run_here(notebook, [], run.ROOT / folder)
+
+
+def test_a_notebook_is_never_replaced_by_its_executed_copy(notebook: Path) -> None:
+    before = notebook.read_bytes()
+    with pytest.raises(E3DError, match="belongs to the pipeline or the notebook"):
+        run.run_here(notebook, [], notebook.parent)
+    assert notebook.read_bytes() == before
 
 
 def test_an_output_folder_that_cannot_be_written_is_one_line(

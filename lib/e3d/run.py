@@ -23,7 +23,7 @@ from papermill.exceptions import PapermillExecutionError
 
 from e3d import files, parameters, provenance
 from e3d.errors import E3DError
-from e3d.paths import EXECUTED, NOTEBOOKS, PROVENANCE, RESULTS, ROOT, RUNS
+from e3d.paths import EXECUTED, NOTEBOOKS, PROVENANCE, ROOT, RUNS
 
 #: Where an object lay in memory, in its text: `<Styler at 0x7f…>`.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+(?=>)")
@@ -31,6 +31,8 @@ _ADDRESS = re.compile(r" at 0x[0-9a-f]+(?=>)")
 _TABLE_ID = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-f])")
 #: Folders whose files a run reads, and whose contents its record names by hash.
 INPUT_FOLDERS = ("data", "labels", "checkpoints", "results")
+#: Folders of the checkout that a run of one's own may not write into.
+RESERVED = (*INPUT_FOLDERS, "provenance", "book", "notebooks")
 
 
 def run_stage(notebook: str | Path, assignments: Sequence[str], stage: str) -> Path:
@@ -61,14 +63,15 @@ def run_here(
     The folder, `runs/<notebook>/<date and time>/` unless `out` is given, receives the executed
     notebook, its outputs and `provenance.json`.
 
-    Raises E3DError as `execute` does, and when `out` lies in the pipeline's `results/`.
+    Raises E3DError as `execute` does, and when `out` is a folder of the pipeline or that of the
+    notebook itself, whose source the executed copy would replace.
     """
     notebook = find(notebook)
     known = parameters.defaults(notebook)
     values = parameters.coerce(parameters.split(assignments), known)
     out = Path(out or values.get("output_dir") or _new_folder(notebook.stem)).resolve()
-    if out.is_relative_to(RESULTS):
-        raise E3DError(f"{out} belongs to the pipeline; choose a folder outside results/")
+    if out == notebook.parent or any(out.is_relative_to(ROOT / folder) for folder in RESERVED):
+        raise E3DError(f"{out} belongs to the pipeline or the notebook; choose another folder")
     _make_writable(out)
     if "output_dir" in known:
         values["output_dir"] = _shown(out)
