@@ -156,6 +156,18 @@ def test_steep_gradients_are_counted_not_refused(file: Path) -> None:
     assert report.n_usable == 48
 
 
+def test_gradients_in_another_unit_are_found(file: Path) -> None:
+    """eV/Å that say hartree/bohr: most lie beyond the limit and would be passed over."""
+    with h5py.File(file, "r+") as raw:
+        for molecule in raw.values():
+            molecule["dft_total_gradient"][:] *= 51.4
+    report = check_dataset(file)
+    assert report.text().endswith("\n1 problem")
+    ((where, what),) = report.problems
+    assert where == "file"
+    assert "are 'dft_total_gradient' in hartree/bohr" in what
+
+
 def test_many_problems_are_counted_and_few_are_listed() -> None:
     report = Report("x.h5")
     for k in range(3 * MAX_LISTED):

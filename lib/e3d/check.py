@@ -32,6 +32,8 @@ ENERGY_TOLERANCE = 1e-5
 SPACING_RANGE = (0.6, 10.0)
 #: hartree; a formation energy per atom beyond it is in another unit.
 FORMATION_LIMIT = 1.0
+#: Why conformations are passed over; where it holds for most, the gradients are in another unit.
+STEEP = f"gradient beyond {GRADIENT_LIMIT:g} hartree/bohr"
 #: Findings of one kind that are listed; more are counted.
 MAX_LISTED = 20
 
@@ -102,7 +104,9 @@ class Report:
             lines += [f"{kind}: {where}: {what}" for where, what in listed]
             if count > len(listed):
                 lines.append(f"{kind}: … and {count - len(listed)} more")
-        verdict = "no problems" if self.ok else f"{self.n_problems} problems"
+        verdict = (
+            "no problems" if self.ok else f"{self.n_problems} problem{'s' * (self.n_problems > 1)}"
+        )
         return "\n".join([*lines, verdict])
 
 
@@ -122,6 +126,12 @@ def check_dataset(path: str | Path, *, progress: bool = False) -> Report:
                 _check_molecule(dataset.group(name), name, zero, report)
             except DAMAGED as error:
                 report.problem(name, f"unreadable ({error}); damaged, download the file again")
+        if (large := report.skipped.get(STEEP, 0)) > report.n_usable:
+            report.problem(
+                "file",
+                f"{large} of {large + report.n_usable} conformations have a {STEEP}; are "
+                "'dft_total_gradient' in hartree/bohr, as they state?",
+            )
         for where, what in zero.findings():
             report.note(where, what)
     order = [*TYPE_NAMES, *sorted(set(report.elements) - set(TYPE_NAMES))]
@@ -240,5 +250,5 @@ def _count_usable(
         report.skip("charged", count)
     else:
         large = (np.abs(arrays["dft_total_gradient"]) > GRADIENT_LIMIT).any(axis=(1, 2))
-        report.skip(f"gradient beyond {GRADIENT_LIMIT:g} hartree/bohr", int(large.sum()))
+        report.skip(STEEP, int(large.sum()))
         report.n_usable += count - int(large.sum())
