@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ase import Atoms
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
 from e3d import molecule as molecules_
 from e3d.edges import bond_energies, decompose, dressed_bond_energies
@@ -105,7 +105,8 @@ def from_file(path: Path, *, elements: Sequence[str], charge: int = 0) -> Struct
         return _crystal(atoms)
     graph = molecules_.perceive(atoms.numbers, atoms.positions, charge=charge)
     known = all(bond.GetBondType() in molecules_.ORDER_SYMBOLS for bond in graph.GetBonds())
-    smiles = Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(graph))) if known else None
+    with rdBase.BlockLogs():  # such as on hydrogen atoms without neighbours
+        smiles = Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(graph))) if known else None
     return _molecule(smiles, atoms, graph)
 
 
@@ -166,7 +167,7 @@ def bond_report(structure: Structure, models: Sequence[Model]) -> dict[str, Any]
         "smiles": structure.smiles,
         "n_atoms": len(structure.atoms),
         "energy_eV": float(np.mean([d.energy for d in decompositions])),
-        "atomization_energy_eV": -float(np.mean(binding)),
+        "atomization_energy_eV": 0.0 - float(np.mean(binding)),  # no -0.0 of a single atom
         "sum_rule_error_eV": max(abs(d.sum_rule_error) for d in decompositions),
         "bonds": rows,
     }
