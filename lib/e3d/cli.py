@@ -80,6 +80,29 @@ def check(
 
 
 @app.command()
+def decompose(
+    dataset: Annotated[Path, typer.Argument(help="HDF5 file in the schema of SPICE, of any size.")],
+    model: Annotated[Path, typer.Option(help="Checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Statistics to write, HDF5.")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. Default: one per core.")
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Load a .ckpt or .nequip.zip, which may run any code.")
+    ] = False,
+) -> None:
+    """E3D map and moments of a data set; interrupted, the same call goes on where it stopped."""
+    from e3d.stream import decompose_dataset
+
+    total = decompose_dataset(
+        dataset, model, out, trust=trust, n_workers=workers, progress=sys.stderr.isatty()
+    )
+    for reason, count in total.left_out.items():
+        typer.echo(f"left out: {count} conformations: {reason}", err=True)
+    typer.echo(f"wrote {out}: {total.n_conformations} conformations, {total.n_molecules} molecules")
+
+
+@app.command()
 def label(
     molecules: Annotated[
         Path, typer.Argument(help="Text file of SMILES, or a data set to label anew.")

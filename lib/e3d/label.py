@@ -217,7 +217,7 @@ def _run_pool(
     size = n_workers * TASKS_PER_WORKER
     with bar:
         for batch in (todo[k : k + size] for k in range(0, len(todo), size)):
-            with _pool(min(n_workers, len(batch))) as pool:
+            with worker_pool(min(n_workers, len(batch))) as pool:
                 futures = [
                     pool.submit(_work, source, settings, method, pieces[_key(source)])
                     for source in batch
@@ -228,7 +228,7 @@ def _run_pool(
 
 
 @contextmanager
-def _pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
+def worker_pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
     """A pool of one-thread processes; on an error or Ctrl-C, what has not begun is dropped."""
     pool = ProcessPoolExecutor(
         n_workers, mp_context=get_context("spawn"), initializer=_start_worker

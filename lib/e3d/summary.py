@@ -1,0 +1,175 @@
+"""Statistics of pair energies that add up: the E3D map, and moments by bond class and distance.
+
+ε_ij = E_ij + E_ji in eV, negative when bound. Only pairs within the cutoff of the model count.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+from ase.data import chemical_symbols
+from rdkit import Chem
+
+from e3d import edges
+from e3d import molecule as molecules_
+from e3d.dataset import Molecule
+from e3d.errors import E3DError
+from e3d.model import Model
+from e3d.tables import APART_COLUMNS, conformations
+
+#: Conformations whose pairs are held at a time; a molecule with more is taken apart.
+BLOCK = 512
+
+_BIN = [("pair", object), ("length_A", float), ("energy_eV", float), ("count", int)]
+_MOMENTS = [("count", int), ("mean_eV", float), ("m2_eV2", float)]
+
+
+def _no_bins() -> pd.DataFrame:
+    return pd.DataFrame(np.empty(0, _BIN))
+
+
+def _no_classes() -> pd.DataFrame:
+    return pd.DataFrame(np.empty(0, [("class", object), *_MOMENTS]))
+
+
+def _no_kinds() -> pd.DataFrame:
+    return pd.DataFrame(np.empty(0, [("apart", object), *_MOMENTS]))
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Statistics of the pair energies ε of any number of conformations; two of them add up.
+
+    map: one row per occupied bin, columns as of `tables.energy_map`. classes, kinds: one row per
+    bond class (`class`), and per number of bonds between the atoms (`apart`, one of
+    `tables.APART_COLUMNS`); columns count (pairs), mean_eV, and m2_eV2, the sum of squared
+    deviations from the mean: the variance is m2_eV2 / count. sum_rule_error: the largest, in eV per
+    atom. left_out: conformations passed over, by reason.
+    """
+
+    map: pd.DataFrame = field(default_factory=_no_bins)
+    classes: pd.DataFrame = field(default_factory=_no_classes)
+    kinds: pd.DataFrame = field(default_factory=_no_kinds)
+    n_molecules: int = 0
+    n_conformations: int = 0
+    sum_rule_error: float = 0.0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: Statistics) -> Statistics:
+        return Statistics(
+            map=_counted(pd.concat([self.map, other.map])),
+            classes=pooled(pd.concat([self.classes, other.classes]), "class"),
+            kinds=pooled(pd.concat([self.kinds, other.kinds]), "apart"),
+            n_molecules=self.n_molecules + other.n_molecules,
+            n_conformations=self.n_conformations + other.n_conformations,
+            sum_rule_error=max(self.sum_rule_error, other.sum_rule_error),
+            left_out=self.left_out + other.left_out,
+        )
+
+
+def pooled(parts: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Moments of united samples from the moments of each: rows with the same `by` become one.
+
+        n = Σ n_k    m = Σ n_k m_k / n    M = Σ [M_k + n_k (m_k − m)²]
+
+    Columns: `by`, count n, mean_eV m, m2_eV2 M. Unlike Σε², M loses no digits to a large mean.
+    Reference: Chan, Golub and LeVeque, Am. Stat. 37, 242 (1983).
+    """
+    count = parts.groupby(by)["count"].sum()
+    mean = (parts["count"] * parts["mean_eV"]).groupby(parts[by]).sum() / count
+    deviations = parts["count"] * (parts["mean_eV"] - parts[by].map(mean)) ** 2
+    m2 = (parts["m2_eV2"] + deviations).groupby(parts[by]).sum()
+    return pd.DataFrame({"count": count, "mean_eV": mean, "m2_eV2": m2}).reset_index()
+
+
+def _counted(bins: pd.DataFrame) -> pd.DataFrame:
+    """One histogram of several; the centres of equal bins are equal to the last bit."""
+    return bins.groupby(["pair", "length_A", "energy_eV"])["count"].sum().reset_index()
+
+
+def summarise(
+    model: Model,
+    molecules: Iterable[Molecule],
+    *,
+    batch_size: int = 64,
+    length_step: float = 0.05,
+    energy_step: float = 0.1,
+) -> Statistics:
+    """Statistics of all conformations of some molecules; bins of length_step Å, energy_step eV.
+
+    Raises E3DError as `edges.decompose` does, and for a molecule whose SMILES has other atoms.
+    """
+    total = Statistics()
+    for block in _blocks(molecules):
+        decompositions = list(edges.decompose(model, conformations(block), batch_size=batch_size))
+        remaining = iter(decompositions)
+        pairs = [_pairs(molecule, islice(remaining, len(molecule))) for molecule in block]
+        part = _reduced(pd.concat(pairs, ignore_index=True), length_step, energy_step)
+        errors = [abs(d.sum_rule_error) / len(d.atomic_energies) for d in decompositions]
+        total += replace(part, n_conformations=len(errors), sum_rule_error=max(errors))
+    return total
+
+
+def _blocks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
+    """Molecules, a large one in parts, of about `BLOCK` conformations together."""
+    block: list[Molecule] = []
+    for molecule in molecules:
+        for rows in np.split(np.arange(len(molecule)), range(BLOCK, len(molecule), BLOCK)):
+            block.append(molecule.select(rows))
+            if sum(map(len, block)) >= BLOCK:
+                yield block
+                block = []
+    if block:
+        yield block
+
+
+def _reduced(pairs: pd.DataFrame, length_step: float, energy_step: float) -> Statistics:
+    """Histogram and moments of a table of pairs, columns as of `_pairs`."""
+    bins = pairs[["pair"]].assign(
+        length_A=(np.floor(pairs["length_A"] / length_step) + 0.5) * length_step,
+        energy_eV=(np.floor(pairs["energy_eV"] / energy_step) + 0.5) * energy_step,
+        count=1,
+    )
+    ones = pairs[["class", "apart"]].assign(count=1, mean_eV=pairs["energy_eV"], m2_eV2=0.0)
+    return Statistics(_counted(bins), pooled(ones, "class"), pooled(ones, "apart"))
+
+
+def _pairs(molecule: Molecule, decompositions: Iterable[edges.Decomposition]) -> pd.DataFrame:
+    """All pairs within the cutoff in all conformations.
+
+    Columns: pair (elements in alphabetical order), class (None where there is no bond), apart,
+    length_A, and energy_eV, ε.
+    """
+    found = [edges.pair_energies(decomposition) for decomposition in decompositions]
+    i, j = np.concatenate([pairs.pairs for pairs in found]).T
+    return pd.DataFrame(
+        {name: matrix[i, j] for name, matrix in _labels(molecule).items()}
+        | {
+            "length_A": np.concatenate([pairs.lengths for pairs in found]),
+            "energy_eV": np.concatenate([pairs.energies for pairs in found]),
+        }
+    )
+
+
+def _labels(molecule: Molecule) -> dict[str, np.ndarray]:
+    """What any two atoms are to each other, matrices (N, N): columns pair, class, apart."""
+    try:
+        graph = molecules_.from_mapped_smiles(molecule.smiles)
+    except E3DError as error:
+        raise E3DError(f"molecule {molecule.name!r}: {error}") from None
+    if [atom.GetAtomicNum() for atom in graph.GetAtoms()] != molecule.atomic_numbers.tolist():
+        raise E3DError(f"molecule {molecule.name!r}: its SMILES has other atoms than it")
+    symbols = [chemical_symbols[z] for z in molecule.atomic_numbers]
+    pairs = [["-".join(sorted((first, second))) for second in symbols] for first in symbols]
+    classes = np.full((len(symbols), len(symbols)), None, dtype=object)
+    for i, j in molecules_.bond_pairs(graph).tolist():
+        classes[i, j] = classes[j, i] = molecules_.bond_class(graph, i, j)
+    apart = Chem.GetDistanceMatrix(graph)  # huge between fragments
+    numbers = np.where(apart < len(symbols), np.clip(apart, 1, 4), 5).astype(int)
+    kinds = np.array(APART_COLUMNS, dtype=object)[numbers - 1]
+    return {"pair": np.array(pairs, dtype=object), "class": classes, "apart": kinds}
