@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: book test pull run lint publish environment
+.PHONY: book test pull run bench lint publish environment
 .DEFAULT_GOAL := book
 
 book: pull
@@ -18,6 +18,10 @@ pull: environment
 # make run NB=05_entropy P="bin_width_eV=0.05 n_resamples=200"
 run: pull
 	$(BIN)/e3d run $(NB) $(foreach p,$(P),-p $(p))
+
+# ratios into bench/results.json, on an otherwise idle machine; a smaller version: BENCH=--quick
+bench: pull
+	$(BIN)/python bench/benchmark.py $(BENCH)
 
 lint: environment
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
