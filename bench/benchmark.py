@@ -57,7 +57,7 @@ class Size:
     slow_repeats: int = 1
 
 
-QUICK = Size(batched=64, looped=8, shared_out=400, small=200, large=2_000, steps=10, repeats=1)
+QUICK = Size(batched=64, looped=8, shared_out=400, small=200, large=2_000, steps=60, repeats=1)
 
 
 @dataclass(frozen=True)
