@@ -17,7 +17,7 @@ from e3d.errors import E3DError
 from e3d.paths import BOOK, ROOT
 
 HTML = BOOK / "_build" / "html"
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 RECORD = {
     "name": "bde",
     "notebook": "notebooks/04_bde.ipynb",

@@ -173,3 +173,18 @@ def test_the_exponent_of_a_power_law_comes_back_with_its_interval():
     found = statistics.power_law_exponent(errors, sizes)
     assert found["value"] == pytest.approx(0.4, abs=0.01)
     assert found["low"] < 0.4 < found["high"] < found["low"] + 0.05
+
+
+def test_the_intraclass_correlation_is_the_shared_share_of_the_variance_within_classes():
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 5, size=2000)
+    shared = 100 * classes[:, None] + rng.normal(0, 2, size=(2000, 1))  # classes do not count
+    values = shared + rng.normal(0, 1, size=(2000, 3))
+    options = {"n_resamples": 50}
+    molecules = np.arange(2000)
+    found = statistics.intraclass_correlation(values, classes, molecules, **options)
+    assert found["value"] == pytest.approx(4 / 5, abs=0.02)
+    assert found["low"] < 4 / 5 < found["high"]
+    noise = 100.0 * classes[:, None] + rng.normal(0, 1, size=(2000, 3))
+    none = statistics.intraclass_correlation(noise, classes, molecules, **options)
+    assert none["value"] == pytest.approx(0, abs=0.04)

@@ -114,13 +114,16 @@ def label_molecules(
     settings resumes. Returns the molecules left out, with the reason of each.
 
     Raises E3DError, before any work is done, for an unknown method, a SMILES that cannot be parsed,
-    a molecule given twice or an element without a ground state; and when nothing could be labelled.
+    a molecule given twice, an element without a ground state, or an `out` that exists; and when
+    nothing could be labelled.
     """
     if method not in METHODS:
         raise E3DError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
+    out = Path(out)
+    if out.exists():
+        raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
     elements = _check_sources(sources)
     settings = settings or Sampling()
-    out = Path(out)
     folder = _pieces_folder(out, method, settings)
     pieces = {_key(source): folder / f"{_key(source)}.npz" for source in sources}
     _run_pool(list(sources), pieces, settings, method, n_workers, progress)
@@ -130,6 +133,7 @@ def label_molecules(
         if (skip := piece.with_suffix(".skip")).exists()
     }
     if len(skipped) == len(sources):
+        shutil.rmtree(folder)
         raise E3DError(f"nothing could be labelled; first reason: {next(iter(skipped.values()))}")
     labelled = (_load(piece) for piece in pieces.values() if piece.exists())
     write_dataset(

@@ -6,7 +6,6 @@ A checkpoint is a folder: `model.yaml` (the architecture with every data-depende
 
 from __future__ import annotations
 
-import os
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -239,12 +238,12 @@ def save_checkpoint(
     }
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        temporary = Path(name)
+        temporary = Path(name) / "new"
+        temporary.mkdir()
         weights = {key: value.contiguous() for key, value in module.state_dict().items()}
         save_file(weights, temporary / "weights.safetensors")
         (temporary / "model.yaml").write_text(yaml.safe_dump(metadata, sort_keys=False))
         (temporary / "history.csv").write_text(history)
-        folder.mkdir(exist_ok=True)
-        # model.yaml last: a folder without it is not a checkpoint
-        for file in ("weights.safetensors", "history.csv", "model.yaml"):
-            os.replace(temporary / file, folder / file)
+        if folder.exists():
+            folder.rename(Path(name) / "old")
+        temporary.rename(folder)

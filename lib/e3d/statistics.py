@@ -258,3 +258,34 @@ def power_law_exponent(
         return -float(np.polyfit(logarithms, np.log(rows.mean(axis=0)), 1)[0])
 
     return estimate(errors, groups, statistic=exponent, n_resamples=n_resamples, seed=seed)
+
+
+def intraclass_correlation(
+    values: Float[np.ndarray, "n k"],
+    classes: Labels,
+    groups: Labels,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Share of the variance within classes on which k independent models agree, with its interval.
+
+    One-way ICC(1) = (B − W)/(B + (k − 1)W) (Shrout & Fleiss 1979, doi:10.1037/0033-2909.86.2.420)
+    with B and W the mean squares between and within rows, after the mean of each class was taken
+    off: 1, the models agree on every row; 0, they agree no better than rows drawn at random.
+    values: n rows (bonds) by k models, any unit; classes: (n,); groups: (n,), drawn whole.
+    """
+    table = pd.DataFrame(values)
+    labels = pd.Series(np.asarray(classes))
+
+    def correlation(rows: Int[np.ndarray, " _"]) -> float:
+        drawn, within = table.iloc[rows], labels.iloc[rows]
+        mean = drawn.mean(axis=1)
+        centred = mean - mean.groupby(within.to_numpy()).transform("mean")
+        n, k = drawn.shape
+        between = k * float((centred**2).sum()) / max(n - within.nunique(), 1)
+        noise = float(drawn.sub(mean, axis=0).pow(2).sum().sum()) / (n * (k - 1))
+        return (between - noise) / (between + (k - 1) * noise)
+
+    sample = bootstrap_distribution(correlation, groups, n_resamples=n_resamples, seed=seed)
+    return interval(correlation(np.arange(len(table))), sample, len(table))
