@@ -308,7 +308,8 @@ def _data(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
         "stats_manager": {
             "_target_": "nequip.data.CommonDataStatisticsManager",
             "type_names": list(TYPE_NAMES),
-            "dataloader_kwargs": {"batch_size": 256},
+            # else the training loader's drop_last leaves small sets without statistics
+            "dataloader_kwargs": {"batch_size": 256, "drop_last": False},
         },
     }
 
@@ -422,9 +423,9 @@ def _result(checkpoint: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
 def history(folder: Path) -> pd.DataFrame:
     """Learning curve of a run, one row per epoch, over all its resumed parts.
 
-    Columns: step, epoch, seconds since the start of the log, learning_rate, train_energy_mse
-    (eV²/atom²), train_forces_mse (eV²/Å²), and the validation MAEs of energy (eV/atom) and forces
-    (eV/Å) on held-out conformations and on held-out molecules.
+    Columns: step, epoch, train_energy_mse (eV²/atom²), train_forces_mse (eV²/Å²), and the
+    validation MAEs of energy (eV/atom) and forces (eV/Å) on held-out conformations and on held-out
+    molecules, missing for a last epoch that `steps` cut short.
     """
     columns = {
         "train_loss_epoch/per_atom_energy_mse": "train_energy_mse",
