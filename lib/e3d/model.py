@@ -74,18 +74,20 @@ def load_model(
     path: str | Path,
     *,
     trust: bool = False,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> Model:
     """Load a checkpoint folder, or, with `trust`, a `.ckpt` or `.nequip.zip` made elsewhere.
 
     The latter two are pickles: loading one runs whatever code its author put inside. `dtype`
-    converts a checkpoint folder's weights, e.g. to float64 for strict tests.
+    converts a checkpoint folder's weights, e.g. to float64 for strict tests. device: default the
+    GPU where there is one.
 
     Raises E3DError when the checkpoint is missing, damaged, untrusted, or when its weights do not
     fit its architecture.
     """
     path = Path(path)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if not path.exists():
         raise E3DError(f"checkpoint {path} does not exist; `make pull` fetches the project's")
     if path.is_file():
