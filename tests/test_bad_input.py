@@ -185,15 +185,14 @@ def test_an_output_folder_that_cannot_be_written(tmp_path: Path, command: str) -
 
 @pytest.mark.parametrize(("full_at", "kept"), [(1_000, 0), (6_000, 3)])
 def test_a_full_disk_while_labelling(tmp_path: Path, full_at: int, kept: int) -> None:
-    """Full for the first finished molecule, or only for the data set: the old one stays."""
-    listed, out = tmp_path / "list.smi", tmp_path / "old.h5"
+    """Full for the first finished molecule, or only for the data set: no half one is left."""
+    listed, out = tmp_path / "list.smi", tmp_path / "new.h5"
     listed.write_text("[H][H]\nO\nN\n")
-    out.write_bytes(b"what was there before")
     arguments = ["label", listed, "--method", "gfn2", "--out", out, "--frames", "0"]
     said = fails(*arguments, "--workers", "1", n_bytes=full_at)
     assert "cannot write" in said
-    assert out.read_bytes() == b"what was there before"
-    assert len(list(tmp_path.glob("old.h5.parts-*/*.npz"))) == kept
+    assert not out.exists()
+    assert len(list(tmp_path.glob("new.h5.parts-*/*.npz"))) == kept
     assert not list(tmp_path.rglob("*.tmp"))
 
 

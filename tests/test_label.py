@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -182,11 +181,17 @@ def test_a_data_set_is_labelled_anew_at_its_stored_geometries(
         assert "taken as stored" in two.attributes["provenance"]
 
 
-def test_a_failed_write_keeps_the_old_file_and_the_pieces(
-    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_an_existing_data_set_is_never_overwritten(labelled: Path) -> None:
+    before = labelled.read_bytes()
+    with pytest.raises(E3DError, match="labels are never overwritten"):
+        label_molecules(["O"], "gfn2", labelled, settings=FEW, n_workers=1, progress=False)
+    assert labelled.read_bytes() == before
+
+
+def test_a_failed_write_leaves_no_half_file_and_keeps_the_pieces(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data.h5"
-    shutil.copy(labelled, out)
 
     def full(*_, **__):
         raise OSError(28, "No space left on device")
@@ -194,7 +199,7 @@ def test_a_failed_write_keeps_the_old_file_and_the_pieces(
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(E3DError, match="No space left on device; the old file, if any, is untouc"):
         label_molecules(["O"], "gfn2", out, settings=FEW, n_workers=1, progress=False)
-    assert out.read_bytes() == labelled.read_bytes()
+    assert not out.exists()
     assert len(list(tmp_path.glob("*.parts-*/*.npz"))) == 1
     assert not list(tmp_path.glob(".*.tmp"))
 
