@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from ase import Atoms
 
 from e3d import graphs
-from e3d.dataset import Dataset
+from e3d.dataset import Dataset, Molecule
 from e3d.model import Model
 from e3d.statistics import Estimate, estimate
 from e3d.training import HeldOut, Part, select
@@ -41,6 +42,12 @@ def predict(
     return torch.cat(energies).numpy(), [block.numpy() for block in forces]
 
 
+@lru_cache(maxsize=2)  # many models, one data set: checking every molecule takes a while
+def _usable(dataset: str) -> list[Molecule]:
+    with Dataset(dataset) as data:
+        return list(data.usable())
+
+
 def residuals(
     model: Model, dataset: str | Path, held_out: HeldOut, *, part: Part = "test"
 ) -> pd.DataFrame:
@@ -49,8 +56,7 @@ def residuals(
     Columns: molecule, temperature (K, -1 where unknown), n_atoms, energy_meV_per_atom (model minus
     label), energy_mae_meV_per_atom and forces_mae_meV_per_A (mean over the components).
     """
-    with Dataset(dataset) as data:
-        molecules = list(select(data.usable(), part, held_out))
+    molecules = list(select(_usable(str(dataset)), part, held_out))
     frames = [Atoms(m.atomic_numbers, positions) for m in molecules for positions in m.positions]
     energies, forces = predict(model, frames)
     n_atoms = np.array([len(atoms) for atoms in frames])
