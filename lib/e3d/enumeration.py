@@ -18,6 +18,7 @@ from rdkit.Chem import rdMolDescriptors
 
 from e3d.dataset import Dataset, canonical_smiles
 from e3d.errors import E3DError
+from e3d.split import fold
 
 ORGANIC = ("C", "N", "O")
 MINOR = ("F", "Si", "S", "Cl")
@@ -166,11 +167,38 @@ def bulk_molecules(n_molecules: int, required: Iterable[str | Path], **options: 
     required: data sets (`.h5`) and tables with a column `smiles` (`.csv`); options are those of
     `enumerate_molecules`. Canonical SMILES, short ones first.
     """
-    chosen = set(enumerate_molecules(n_molecules, **options))
-    for path in map(Path, required):
+    chosen = set(enumerate_molecules(n_molecules, **options)) | _held_by(required)
+    return sorted(chosen, key=_short_first)
+
+
+def draw_for_training(
+    molecules: Iterable[str], n_drawn: int, exclude: Iterable[str | Path], *, seed: int
+) -> list[str]:
+    """A random draw of `n_drawn` molecules of the training fold that no file of `exclude` holds.
+
+    molecules: canonical SMILES; exclude: files as in `bulk_molecules`. Canonical SMILES, short ones
+    first. Raises E3DError when fewer molecules are left than were asked for.
+    """
+    left = sorted(s for s in set(molecules) - _held_by(exclude) if fold(s) == "train")
+    if len(left) < n_drawn:
+        raise E3DError(
+            f"asked for {n_drawn} molecules of the training fold, {len(left)} are left after those "
+            "excluded; enumerate more (n_molecules), or ask for fewer"
+        )
+    return sorted(_draw(left, n_drawn, np.random.default_rng(seed)), key=_short_first)
+
+
+def _short_first(smiles: str) -> tuple[int, str]:
+    return len(smiles), smiles
+
+
+def _held_by(paths: Iterable[str | Path]) -> set[str]:
+    """Canonical SMILES of all molecules of data sets (`.h5`) and tables (`.csv`)."""
+    held: set[str] = set()
+    for path in map(Path, paths):
         if path.suffix == ".csv":
-            chosen |= {canonical_smiles(smiles) for smiles in pd.read_csv(path)["smiles"]}
+            held |= {canonical_smiles(smiles) for smiles in pd.read_csv(path)["smiles"]}
         else:
             with Dataset(path) as dataset:
-                chosen |= {molecule.canonical_smiles for molecule in dataset.usable()}
-    return sorted(chosen, key=lambda smiles: (len(smiles), smiles))
+                held |= {molecule.canonical_smiles for molecule in dataset.usable()}
+    return held
