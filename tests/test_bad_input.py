@@ -116,7 +116,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "per_type_energy_shifts": dict.fromkeys(TYPES, -1.0),
     }  # fmt: skip
     built = model.build(architecture)
-    model.save_checkpoint(folder, built, architecture, dataset={}, training={}, history="")
+    model.save_checkpoint(folder, built, architecture, dataset={}, training={}, cost={}, history="")
     return folder
 
 

@@ -36,7 +36,13 @@ def checkpoints(tmp_path_factory) -> list[Path]:
         }  # fmt: skip
         folder = tmp_path_factory.mktemp("checkpoints") / f"random-s{seed}"
         model.save_checkpoint(
-            folder, model.build(architecture), architecture, dataset={}, training={}, history=""
+            folder,
+            model.build(architecture),
+            architecture,
+            dataset={},
+            training={},
+            cost={},
+            history="",
         )
         folders.append(folder)
     return folders

@@ -40,7 +40,7 @@ def checkpoint(tmp_path):
     folder = tmp_path / "run"
     save_checkpoint(
         folder, build(architecture()), architecture(),
-        dataset={"path": "none"}, training={}, history="step\n",
+        dataset={"path": "none"}, training={}, cost={}, history="step\n",
     )  # fmt: skip
     return folder
 

@@ -19,7 +19,7 @@ from e3d.split import (
     fold,
     split_table,
 )
-from e3d.training import select
+from e3d.training_data import select
 
 DFT = Path("data/dft-small.h5")
 SMILES = enumerate_molecules(600, max_heavy_atoms=4, minor_fraction=0.45, seed=0)

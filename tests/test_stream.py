@@ -38,7 +38,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "avg_num_neighbors": 7.5, "per_type_energy_scales": 1.3,
         "per_type_energy_shifts": {name: -10.0 - k for k, name in enumerate(TYPE_NAMES)},
     }  # fmt: skip
-    save_checkpoint(folder, build(architecture), architecture, dataset={}, training={}, history="")
+    save_checkpoint(
+        folder, build(architecture), architecture, dataset={}, training={}, cost={}, history=""
+    )
     return folder
 
 

@@ -1,5 +1,7 @@
 """A small training through nequip-train: folds, shuffled labels, checkpoints, resuming."""
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,17 +13,20 @@ from types import SimpleNamespace
 
 import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from ase import Atoms
 
 from e3d import training
-from e3d.dataset import Dataset
+from e3d.dataset import TYPE_NAMES, Dataset
+from e3d.edges import decompose
 from e3d.errors import E3DError
 from e3d.evaluation import predict
-from e3d.model import load_model
+from e3d.model import load_model, snapshot_steps
 from e3d.split import fold
-from e3d.training import Settings, select
+from e3d.training import Settings
+from e3d.training_data import Passes, SpiceFold, _frames, _molecules, loader, select
 
 DFT = Path("data/dft-small.h5")
 
@@ -75,7 +80,7 @@ def test_the_training_part_is_the_same_for_both_tests() -> None:
 
 def test_shuffling_keeps_the_distribution_and_loses_the_relation(labels: Path) -> None:
     def read(kind: str) -> list[dict]:
-        return training.SpiceFold(str(labels), "train", 4.0, labels=kind)[:]
+        return SpiceFold([str(labels)], "train", 4.0, labels=kind)[:]
 
     true, shuffled = read("true"), read("shuffled")
 
@@ -93,9 +98,7 @@ def test_shuffling_keeps_the_distribution_and_loses_the_relation(labels: Path) -
         zero = dataset.atomic_energies("aligned")
 
     def binding(frames: list[dict]) -> np.ndarray:
-        zeros = [
-            sum(zero[training.TYPE_NAMES[t]] for t in f["atom_types"].tolist()) for f in frames
-        ]
+        zeros = [sum(zero[TYPE_NAMES[t]] for t in f["atom_types"].tolist()) for f in frames]
         sizes = [len(f["atom_types"]) for f in frames]
         return (gathered(frames, "total_energy") - zeros) / sizes
 
@@ -105,7 +108,100 @@ def test_shuffling_keeps_the_distribution_and_loses_the_relation(labels: Path) -
 
 def test_more_conformations_than_there_are_is_an_error(labels: Path) -> None:
     with pytest.raises(E3DError, match="10000 were asked for"):
-        training.SpiceFold(str(labels), "train", 4.0, n_conformations=10_000)
+        SpiceFold([str(labels)], "train", 4.0, n_conformations=10_000)
+
+
+def geometries(path: Path, **options) -> list[tuple[tuple[int, ...], bytes]]:
+    frames = SpiceFold([str(path)], "train", 4.0, **options)[:]
+    return [(tuple(f["atom_types"].tolist()), f["pos"].numpy().tobytes()) for f in frames]
+
+
+def test_a_smaller_draw_is_part_of_a_larger_one(labels: Path) -> None:
+    small, large = (set(geometries(labels, n_conformations=n, seed=3)) for n in (10, 40))
+    assert len(small) == 10
+    assert len(large) == 40
+    assert small < large
+    assert set(geometries(labels, n_conformations=10, seed=4)) != small
+
+
+def test_so_many_conformations_of_each_molecule(labels: Path) -> None:
+    drawn = geometries(labels, n_conformations=20, per_molecule=5)
+    assert len(set(drawn)) == 20
+    with Dataset(labels) as dataset:
+        owner = {g.tobytes(): m.name for m in dataset.usable() for g in m.positions}
+    assert sorted(Counter(owner[geometry] for _, geometry in drawn).values()) == [5, 5, 5, 5]
+    with pytest.raises(E3DError, match="in molecules that have 5 in the fold 'train'"):
+        geometries(labels, n_conformations=1000, per_molecule=5)
+
+
+def test_only_molecules_of_the_elements_asked_for(labels: Path) -> None:
+    hydrocarbons = [types for types, _ in geometries(labels, elements=("H", "C"))]
+    assert hydrocarbons
+    assert {t for types in hydrocarbons for t in types} <= {0, 1}
+    assert len(hydrocarbons) < len(geometries(labels))
+
+
+def test_files_of_two_zeros_are_not_mixed(labels: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.h5"
+    shutil.copyfile(labels, other)
+    both = SpiceFold([str(labels), str(other)], "train", 4.0)
+    assert len(both) == 2 * len(geometries(labels))
+    with h5py.File(other, "r+") as file:
+        zero = json.loads(file.attrs["atomic_energies"])
+        file.attrs["atomic_energies"] = json.dumps(zero | {"C": zero["C"] + 0.01})
+    _molecules.cache_clear()
+    _frames.cache_clear()
+    with pytest.raises(E3DError, match=r"eV for an atom of C, .*one level of theory"):
+        SpiceFold([str(labels), str(other)], "train", 4.0)
+
+
+@pytest.mark.parametrize(("size", "length"), [(7, 5), (3, 10), (6, 6)])
+def test_each_conformation_comes_once_in_a_pass(size: int, length: int) -> None:
+    passes = Passes(size, length, torch.Generator().manual_seed(0))
+    epochs = [list(passes) for _ in range(12)]
+    assert all(len(epoch) == length == len(passes) for epoch in epochs)
+    drawn = [item for epoch in epochs for item in epoch]
+    for start in range(0, len(drawn) - size + 1, size):
+        assert sorted(drawn[start : start + size]) == list(range(size))
+    assert drawn[:size] != drawn[size : 2 * size] or size == 1
+
+
+def test_an_epoch_is_a_number_of_steps(labels: Path) -> None:
+    data = SpiceFold([str(labels)], "train", 4.0, n_conformations=20)
+    assert len(loader(data, steps_per_epoch=9, batch_size=8, collate_fn=list)) == 9
+    assert len(loader(data, steps_per_epoch=0, batch_size=8, collate_fn=list)) == 3
+
+
+def test_weights_kept_on_the_way_lead_to_those_at_the_end(labels: Path, tmp_path: Path) -> None:
+    training.train(
+        tiny(labels, n_conformations=20, steps_per_epoch=10, n_validation=4, snapshots=(1, 10, 40)),
+        tmp_path / "run", work=tmp_path / "work",
+    )  # fmt: skip
+    assert snapshot_steps(tmp_path / "run") == [1, 10, 40]
+    history = pd.read_csv(tmp_path / "run" / "history.csv")
+    assert len(history) == 4
+    end = load_model(tmp_path / "run").module.state_dict()
+    distances = []
+    for step in (1, 10, 40):
+        weights = load_model(tmp_path / "run", step=step).module.state_dict()
+        distances.append(sum(float((weights[key] - end[key]).norm()) for key in end))
+    assert distances[0] > distances[1] > distances[2] == 0
+
+
+def test_trained_atomic_energies_are_those_of_the_decomposition(
+    labels: Path, tmp_path: Path
+) -> None:
+    training.train(tiny(labels, trainable_shifts=True), tmp_path / "run", work=tmp_path / "work")
+    model = load_model(tmp_path / "run")
+    start = model.metadata["architecture"]["per_type_energy_shifts"]
+    assert abs(model.atomic_energies["H"] - start["H"]) > 1e-4
+    with Dataset(labels) as dataset:
+        molecule = next(iter(dataset.usable()))
+    frames = [Atoms(molecule.atomic_numbers, geometry) for geometry in molecule.positions[:3]]
+    energies, _ = predict(model, frames)
+    for energy, found in zip(energies, decompose(model, frames), strict=True):
+        assert found.energy == pytest.approx(energy, abs=1e-4)
+        assert found.sum_rule_error == pytest.approx(0, abs=1e-4)
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "muon"])

@@ -15,7 +15,7 @@ from e3d import graphs
 from e3d.dataset import Dataset, Molecule
 from e3d.model import Model
 from e3d.statistics import Estimate, estimate
-from e3d.training import HeldOut, Part, select
+from e3d.training_data import HeldOut, Part, select
 
 #: Unit of each column of `residuals` that `errors` averages.
 ERRORS = {

@@ -217,7 +217,7 @@ def _run_pool(
     ]
     bar = tqdm(total=len(sources), initial=len(sources) - len(todo), unit="molecule",
                desc=method, disable=not progress)  # fmt: skip
-    n_workers = n_workers or os.cpu_count() or 1
+    n_workers = n_workers or available_cores()
     size = n_workers * TASKS_PER_WORKER
     with bar:
         for batch in (todo[k : k + size] for k in range(0, len(todo), size)):
@@ -229,6 +229,12 @@ def _run_pool(
                 for future in as_completed(futures):
                     future.result()
                     bar.update()
+
+
+def available_cores() -> int:
+    """Cores that this process may use: fewer than the machine has under `taskset`."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextmanager

@@ -1,12 +1,15 @@
 """Allegro models: build, save and load them without pickle.
 
 A checkpoint is a folder: `model.yaml` (the architecture with every data-dependent number resolved),
-`weights.safetensors` and `history.csv`.
+`weights.safetensors`, `history.csv`, and `weights-STEP.safetensors` where weights were kept on the
+way.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -74,10 +77,13 @@ def load_model(
     path: str | Path,
     *,
     trust: bool = False,
+    step: int | None = None,
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> Model:
     """Load a checkpoint folder, or, with `trust`, a `.ckpt` or `.nequip.zip` made elsewhere.
+
+    step: the weights kept after so many gradient steps (default: those at the end).
 
     The latter two are pickles: loading one runs whatever code its author put inside. `dtype`
     converts a checkpoint folder's weights, e.g. to float64 for strict tests. device: default the
@@ -103,8 +109,14 @@ def load_model(
             f"{path / 'model.yaml'}: no model can be built from its architecture "
             f"({_one_line(error)}); was it edited?"
         ) from error
-    _load_weights(module, path)
-    return _as_model(path.name, module, device, metadata | {"architecture": architecture})
+    _load_weights(module, path, step=step)
+    name = path.name if step is None else f"{path.name}-step-{step}"
+    return _as_model(name, module, device, metadata | {"architecture": architecture})
+
+
+def snapshot_steps(folder: str | Path) -> list[int]:
+    """Gradient steps after which a checkpoint folder kept weights, in order."""
+    return sorted(int(f.stem.split("-")[1]) for f in Path(folder).glob("weights-*.safetensors"))
 
 
 def read_metadata(folder: Path) -> dict[str, Any]:
@@ -132,9 +144,11 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _load_weights(module: torch.nn.Module, folder: Path, keep: tuple[str, ...] = ()) -> None:
-    """Copy the stored weights into `module`, except buffers whose name ends in one of `keep`."""
-    file = folder / "weights.safetensors"
+def _load_weights(
+    module: torch.nn.Module, folder: Path, keep: tuple[str, ...] = (), step: int | None = None
+) -> None:
+    """Copy the stored weights into `module`, except those whose name ends in one of `keep`."""
+    file = folder / ("weights.safetensors" if step is None else f"weights-{step}.safetensors")
     try:
         stored = load_file(file)
     except (OSError, SafetensorError) as error:
@@ -221,14 +235,19 @@ def save_checkpoint(
     module: torch.nn.Module,
     architecture: dict[str, Any],
     *,
-    dataset: dict[str, str],
+    dataset: dict[str, Any],
     training: dict[str, Any],
+    cost: dict[str, Any],
     history: str,
+    snapshots: Sequence[Path] = (),
 ) -> None:
     """Write a checkpoint folder, complete or not at all.
 
     architecture: resolved arguments of `build`; dataset: path, sha256 and level of theory of the
-    labels; training: the settings of the run; history: text of history.csv.
+    labels; training: the settings of the run; cost: the time it took; history: text of history.csv;
+    snapshots: files `weights-STEP.safetensors` to keep beside the weights at the end.
+
+    Raises E3DError when the folder cannot be written (full disk, missing rights).
     """
     folder = Path(folder)
     metadata = {
@@ -236,16 +255,26 @@ def save_checkpoint(
         "architecture": architecture,
         "dataset": dataset,
         "training": training,
+        "cost": cost,
         "versions": {package: version(package) for package in _VERSIONED},
     }
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-        temporary = Path(name) / "new"
-        temporary.mkdir()
-        weights = {key: value.contiguous() for key, value in module.state_dict().items()}
-        save_file(weights, temporary / "weights.safetensors")
-        (temporary / "model.yaml").write_text(yaml.safe_dump(metadata, sort_keys=False))
-        (temporary / "history.csv").write_text(history)
-        if folder.exists():
-            folder.rename(Path(name) / "old")
-        temporary.rename(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
+            temporary = Path(name) / "new"
+            temporary.mkdir()
+            weights = {key: value.contiguous() for key, value in module.state_dict().items()}
+            save_file(weights, temporary / "weights.safetensors")
+            for snapshot in snapshots:
+                shutil.copyfile(snapshot, temporary / snapshot.name)
+            text = yaml.safe_dump(metadata, sort_keys=False)
+            (temporary / "model.yaml").write_text(text)
+            (temporary / "history.csv").write_text(history)
+            if folder.exists():
+                folder.rename(Path(name) / "old")
+            temporary.rename(folder)
+    except (OSError, SafetensorError) as error:
+        raise E3DError(
+            f"cannot write checkpoint {folder}: {_one_line(error)}; nothing was changed. Free "
+            "space or choose another output folder"
+        ) from error

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from e3d import edges, provenance
 from e3d.dataset import DAMAGED, Dataset, Molecule, saving
 from e3d.errors import E3DError
-from e3d.label import worker_pool
+from e3d.label import available_cores, worker_pool
 from e3d.model import Model, load_model
 from e3d.summary import Statistics, summarise
 
@@ -115,7 +115,7 @@ def decompose_dataset(
         names, settings = data.names, job.settings()
         total, done = _resume(partial, settings) if partial.exists() else (Statistics(), 0)
         chunks = [names[k : k + CHUNK] for k in range(done, len(names), CHUNK)]
-        n_workers = min(n_workers or os.cpu_count() or 1, len(chunks))
+        n_workers = min(n_workers or available_cores(), len(chunks))
         alone = (job.chunk(data, network, chunk) for chunk in chunks)
         results = _in_processes(job, chunks, n_workers) if n_workers > 1 else alone
         bar = tqdm(total=len(names), initial=done, unit="molecule", desc=network.name,

@@ -1,4 +1,4 @@
-"""Train one model with `nequip-train`: its data, its configuration, the checkpoint after it."""
+"""Train one model with `nequip-train`: its configuration, its run, the checkpoint after it."""
 
 from __future__ import annotations
 
@@ -8,46 +8,49 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 import torch
 import yaml
-from ase import Atoms
 from lightning.pytorch.callbacks import Callback
-from nequip.data import AtomicDataDict, from_dict
-from nequip.data.dataset import AtomicDataset
-from nequip.data.transforms import NeighborListTransform
+from safetensors.torch import save_file
 
 from e3d import files
-from e3d.dataset import TYPE_NAMES, Dataset, Molecule
+from e3d.dataset import TYPE_NAMES, Dataset
 from e3d.errors import E3DError
 from e3d.model import read_metadata, save_checkpoint
-from e3d.split import conformation_folds, fold
-
-Part = Literal["train", "validation", "test"]
-#: What is held out: conformations of molecules that were trained on, or whole molecules.
-HeldOut = Literal["conformations", "molecules"]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines a training run; lengths in Å, energies in eV."""
+    """Everything that determines a training run; lengths in Å, energies in eV.
+
+    more_datasets, n_conformations, per_molecule and elements choose the data, see
+    `training_data.SpiceFold`; n_validation caps each of the two validation parts (0: all);
+    steps_per_epoch: between two validations (0: one pass over the data); snapshots: steps after
+    which the weights are kept; trainable_shifts: the atomic energies are trained, a gauge that is
+    otherwise fixed.
+    """
 
     dataset: str
+    more_datasets: tuple[str, ...] = ()
     n_conformations: int = 0
+    per_molecule: int = 0
+    elements: tuple[str, ...] = ()
+    n_validation: int = 0
     seed: int = 0
     cutoff_A: float = 5.0
     l_max: int = 2
     n_layers: int = 2
     n_scalar_features: int = 32
     n_tensor_features: int = 8
+    trainable_shifts: bool = False
     steps: int = 10_000
+    steps_per_epoch: int = 0
+    snapshots: tuple[int, ...] = ()
     batch_size: int = 16
     learning_rate: float = 2e-3
     optimizer: Literal["adam", "muon"] = "adam"
@@ -56,123 +59,6 @@ class Settings:
     initial_checkpoint: str = ""
     labels: Literal["true", "shuffled"] = "true"
     compile: bool = True
-
-
-def select(molecules: Iterable[Molecule], part: Part, held_out: HeldOut) -> Iterator[Molecule]:
-    """The conformations of one part of the global split.
-
-    `held_out` says what `validation` and `test` mean: conformations of molecules that were trained
-    on, or molecules of which nothing was trained on. The training part is the same for both.
-    """
-    for molecule in molecules:
-        trained_on = fold(molecule.canonical_smiles) == "train"
-        if part == "train" or held_out == "conformations":
-            if trained_on:
-                mask = np.array(conformation_folds(molecule)) == part
-                if mask.any():
-                    yield molecule.select(mask)
-        elif fold(molecule.canonical_smiles) == part:
-            yield molecule
-
-
-class SpiceFold(AtomicDataset):
-    """One part of a SPICE-schema data set in memory, neighbour lists computed once.
-
-    n_conformations: draw so many conformations at random (0: all). labels: `shuffled` permutes the
-    binding energies per atom among conformations and the forces among atoms of the same element,
-    so that scale and distribution stay and the relation to the geometry is lost.
-    """
-
-    def __init__(
-        self,
-        path: str,
-        part: Part,
-        cutoff_A: float,
-        held_out: HeldOut = "conformations",
-        n_conformations: int = 0,
-        seed: int = 0,
-        labels: str = "true",
-    ):
-        super().__init__()
-        self._frames = _frames(path, part, cutoff_A, held_out, n_conformations, seed, labels)
-
-    def __len__(self) -> int:
-        return len(self._frames)
-
-    def _get_data_list(self, indices: Any) -> list[AtomicDataDict.Type]:
-        if isinstance(indices, slice):
-            return self._frames[indices]
-        return [self._frames[int(k)] for k in indices]
-
-
-@lru_cache(maxsize=1)
-def _molecules(path: str) -> tuple[list[Molecule], dict[str, float]]:
-    """Usable molecules of a file and its zero: read once for all parts."""
-    with Dataset(path) as dataset:
-        return list(dataset.usable()), dataset.atomic_energies("aligned")
-
-
-@lru_cache  # nequip instantiates every data set twice: for its statistics, and to train
-def _frames(
-    path: str, part: Part, cutoff_A: float, held_out: HeldOut, n_conformations: int, seed: int,
-    labels: str,
-) -> list[AtomicDataDict.Type]:  # fmt: skip
-    molecules, zero = _molecules(path)
-    structures = [
-        atoms for molecule in select(molecules, part, held_out) for atoms in _structures(molecule)
-    ]
-    if labels == "shuffled":
-        _shuffle(structures, zero, seed)
-    if n_conformations > len(structures):
-        raise E3DError(
-            f"{path} has {len(structures)} conformations in the fold {part!r}, "
-            f"{n_conformations} were asked for"
-        )
-    order = np.random.default_rng(seed).permutation(len(structures))
-    chosen = sorted(order[: n_conformations or len(structures)])
-    neighbours = NeighborListTransform(r_max=cutoff_A)
-    return [neighbours(_to_frame(structures[k])) for k in chosen]
-
-
-def _structures(molecule: Molecule) -> Iterator[Atoms]:
-    """Conformations as ASE atoms, the labels in `info` (eV) and `arrays` (eV/Å)."""
-    for positions, energy, forces in zip(
-        molecule.positions, molecule.energies, molecule.forces, strict=True
-    ):
-        atoms = Atoms(numbers=molecule.atomic_numbers, positions=positions)
-        atoms.info["energy"] = float(energy)
-        atoms.arrays["forces"] = forces
-        yield atoms
-
-
-def _shuffle(structures: list[Atoms], zero: dict[str, float], seed: int) -> None:
-    rng = np.random.default_rng([seed, 1])
-    zeros = np.array([sum(zero[s] for s in atoms.symbols) for atoms in structures])
-    sizes = np.array([len(atoms) for atoms in structures])
-    binding = (np.array([atoms.info["energy"] for atoms in structures]) - zeros) / sizes
-    for atoms, value, offset in zip(structures, rng.permutation(binding), zeros, strict=True):
-        atoms.info["energy"] = float(value * len(atoms) + offset)
-    numbers = np.concatenate([atoms.numbers for atoms in structures])
-    forces = np.concatenate([atoms.arrays["forces"] for atoms in structures])
-    for number in np.unique(numbers):
-        forces[numbers == number] = rng.permutation(forces[numbers == number])
-    starts = np.cumsum(sizes)[:-1]
-    for atoms, shuffled in zip(structures, np.split(forces, starts), strict=True):
-        atoms.arrays["forces"] = shuffled
-
-
-def _to_frame(atoms: Atoms) -> AtomicDataDict.Type:
-    types = [TYPE_NAMES.index(symbol) for symbol in atoms.symbols]
-    return from_dict(
-        {
-            AtomicDataDict.POSITIONS_KEY: torch.as_tensor(atoms.positions),
-            AtomicDataDict.ATOM_TYPE_KEY: torch.as_tensor(types),
-            AtomicDataDict.TOTAL_ENERGY_KEY: torch.tensor(
-                [[atoms.info["energy"]]], dtype=torch.float64
-            ),
-            AtomicDataDict.FORCE_KEY: torch.as_tensor(atoms.arrays["forces"]),
-        }
-    )
 
 
 def atomic_energies(path: str) -> dict[str, float]:
@@ -224,14 +110,16 @@ def architecture(settings: Settings) -> dict[str, Any]:
         "avg_num_neighbors": "${training_data_stats:num_neighbors_mean}",
         "per_type_energy_scales": "${training_data_stats:forces_rms}",
         "per_type_energy_shifts": shifts,
+        "per_type_energy_shifts_trainable": settings.trainable_shifts,
     }
 
 
 def configuration(settings: Settings, folder: Path) -> dict[str, Any]:
     """The nequip configuration of a run that keeps its state in `folder`."""
     common = {
-        "_target_": "e3d.training.SpiceFold",
-        "path": str(Path(settings.dataset).resolve()),
+        "_target_": "e3d.training_data.SpiceFold",
+        "paths": [str(Path(p).resolve()) for p in (settings.dataset, *settings.more_datasets)],
+        "elements": list(settings.elements),
         "cutoff_A": settings.cutoff_A,
     }
     model: dict[str, Any] = {"_target_": "allegro.model.AllegroModel", **architecture(settings)}
@@ -291,15 +179,22 @@ def _data(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
             **common,
             "part": "train",
             "n_conformations": settings.n_conformations,
+            "per_molecule": settings.per_molecule,
             "seed": settings.seed,
             "labels": settings.labels,
         },
         "val_dataset": [
-            {**common, "part": "validation", "held_out": held_out}
+            {
+                **common,
+                "part": "validation",
+                "held_out": held_out,
+                "n_conformations": settings.n_validation,
+            }
             for held_out in ("conformations", "molecules")
         ],
         "train_dataloader": {
-            "_target_": "torch.utils.data.DataLoader",
+            "_target_": "e3d.training_data.loader",
+            "steps_per_epoch": settings.steps_per_epoch,
             "batch_size": settings.batch_size,
             "shuffle": True,
             "drop_last": True,
@@ -308,8 +203,8 @@ def _data(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
         "stats_manager": {
             "_target_": "nequip.data.CommonDataStatisticsManager",
             "type_names": list(TYPE_NAMES),
-            # else the training loader's drop_last leaves small sets without statistics
-            "dataloader_kwargs": {"batch_size": 256, "drop_last": False},
+            # all data once: what the training loader drops or repeats does not belong here
+            "dataloader_kwargs": {"batch_size": 256, "drop_last": False, "steps_per_epoch": 0},
         },
     }
 
@@ -341,6 +236,11 @@ def _trainer(settings: Settings, folder: Path) -> dict[str, Any]:
                 "save_on_train_epoch_end": True,
             },
             {"_target_": "e3d.training.StopWithParent"},
+            {
+                "_target_": "e3d.training.Snapshots",
+                "folder": str(folder),
+                "steps": list(settings.snapshots),
+            },
             {"_target_": "lightning.pytorch.callbacks.TQDMProgressBar", "refresh_rate": 50},
         ],
     }
@@ -357,6 +257,22 @@ class StopWithParent(Callback):  # type: ignore[misc]
             raise SystemExit("the process that started this training is gone")
 
 
+class Snapshots(Callback):  # type: ignore[misc]
+    """Writes the averaged weights after each of `steps` to `folder`/weights-STEP.safetensors."""
+
+    def __init__(self, folder: str, steps: list[int]):
+        self.folder, self.steps = Path(folder), set(steps)
+
+    def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
+        if trainer.global_step not in self.steps:
+            return
+        module.ema.swap_parameters(module.model)
+        weights = module.model["sole_model"].state_dict()
+        with files.replacing(self.folder / f"weights-{trainer.global_step}.safetensors") as new:
+            save_file({key: value.contiguous() for key, value in weights.items()}, new)
+        module.ema.swap_parameters(module.model)
+
+
 def train(settings: Settings, out: str | Path, *, work: str | Path = "runs/training") -> None:
     """Train with `nequip-train` and write the checkpoint folder `out`.
 
@@ -371,15 +287,31 @@ def train(settings: Settings, out: str | Path, *, work: str | Path = "runs/train
     folder.mkdir(parents=True, exist_ok=True)
     with files.replacing(folder / "config.yaml") as temporary:
         temporary.write_text(yaml.safe_dump(configuration(settings, folder), sort_keys=False))
+    resumed = (folder / "state.ckpt").exists()
+    before = os.times()
     _run_nequip(folder, settings.batch_size)
+    after = os.times()
     module, resolved = _result(folder / "state.ckpt")
     with Dataset(settings.dataset) as dataset:
         level = dataset.attributes.get("level_of_theory", "unknown")
     save_checkpoint(
         out, module, resolved,
-        dataset={"path": settings.dataset, "sha256": files.sha256(settings.dataset),
-                 "level_of_theory": level},
-        training=asdict(settings), history=history(folder).to_csv(index=False),
+        dataset={
+            "path": settings.dataset,
+            "sha256": files.sha256(settings.dataset),
+            "level_of_theory": level,
+            "more": {path: files.sha256(path) for path in settings.more_datasets},
+        },
+        training=asdict(settings),
+        cost={
+            # of the last part, when the run was resumed
+            "cpu_seconds": round(after.children_user + after.children_system
+                                 - before.children_user - before.children_system),
+            "wall_seconds": round(after.elapsed - before.elapsed),
+            "resumed": resumed,
+        },
+        history=history(folder).to_csv(index=False),
+        snapshots=sorted(folder.glob("weights-*.safetensors")),
     )  # fmt: skip
     shutil.rmtree(folder)
 
