@@ -112,14 +112,8 @@ def bond_class(molecule: Chem.Mol, i: SupportsIndex, j: SupportsIndex) -> str:
     return f"{first}{ORDER_SYMBOLS.get(bond.GetBondType(), '~')}{second}"
 
 
-def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int = 0) -> Chem.Mol:
-    """RDKit molecule with the bonds perceived from a geometry, atoms in the given order.
-
-    Connectivity and orders by RDKit's `rdDetermineBonds`; where no valid assignment of orders
-    exists, every order is left open (bond class `C~C`).
-
-    atomic_numbers (N,); positions (N, 3) in Å; charge in e.
-    """
+def _connected(atomic_numbers: np.ndarray, positions: np.ndarray) -> Chem.Mol:
+    """RDKit molecule of atoms that are bonded where RDKit finds them close, orders left open."""
     molecule = Chem.RWMol()
     for number in atomic_numbers:
         molecule.AddAtom(Chem.Atom(int(number)))
@@ -129,6 +123,19 @@ def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int =
     molecule = molecule.GetMol()
     with rdBase.BlockLogs():
         rdDetermineBonds.DetermineConnectivity(molecule)
+    return molecule
+
+
+def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int = 0) -> Chem.Mol:
+    """RDKit molecule with the bonds perceived from a geometry, atoms in the given order.
+
+    Connectivity and orders by RDKit's `rdDetermineBonds`; where no valid assignment of orders
+    exists, every order is left open (bond class `C~C`).
+
+    atomic_numbers (N,); positions (N, 3) in Å; charge in e.
+    """
+    molecule = _connected(atomic_numbers, positions)
+    with rdBase.BlockLogs():
         ordered = Chem.Mol(molecule)
         try:
             rdDetermineBonds.DetermineBondOrders(ordered, charge=charge)
@@ -144,5 +151,5 @@ def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int =
 
 def keeps_its_bonds(molecule: Chem.Mol, positions: np.ndarray) -> bool:
     """Whether a geometry (N, 3) in Å has exactly the connectivity of the molecule's graph."""
-    found = perceive(np.array([a.GetAtomicNum() for a in molecule.GetAtoms()]), positions)
-    return np.array_equal(bond_pairs(found), bond_pairs(molecule))
+    numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()])
+    return np.array_equal(bond_pairs(_connected(numbers, positions)), bond_pairs(molecule))

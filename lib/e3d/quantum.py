@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 from ase.data import chemical_symbols
 
 from e3d.errors import E3DError
-from e3d.units import EV_PER_HARTREE
+from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 #: Unpaired electrons of the isolated atoms in their ground states.
 UNPAIRED = {"H": 1, "C": 2, "N": 3, "O": 2, "F": 1, "Si": 2, "S": 2, "Cl": 1}
@@ -42,33 +43,51 @@ def gfn2(
     return float(result.get("energy")), np.asarray(result.get("gradient"))
 
 
-def wb97m(
-    numbers: np.ndarray, positions: np.ndarray, *, unpaired: int = 0
-) -> tuple[float, np.ndarray]:
-    """ωB97M-D3(BJ)/def2-TZVP energy in hartree and gradient (N, 3) in hartree/bohr.
+def kohn_sham(
+    numbers: np.ndarray, positions: np.ndarray, *, unpaired: int = 0, basis: str = "def2-tzvp"
+) -> Any:
+    """PySCF mean field of a neutral molecule, not yet run: ωB97M-D3(BJ) in one thread.
 
-    Density fitting, grid level 2, SCF converged to 1e-9 hartree; unrestricted when electrons are
-    unpaired. positions (N, 3) in bohr. Raises E3DError when the SCF does not converge, or for an
-    odd number of electrons that are to be paired.
+    Density fitting, grid level 2, SCF to 1e-9 hartree; unrestricted when electrons are unpaired.
+    positions (N, 3) in bohr. Raises E3DError for an impossible number of unpaired electrons.
     """
     from pyscf import dft, gto, lib
 
     _check_electrons(numbers, unpaired)
     lib.num_threads(1)
     atoms = [(chemical_symbols[z], tuple(row)) for z, row in zip(numbers, positions, strict=True)]
-    mole = gto.M(atom=atoms, unit="Bohr", basis="def2-tzvp", spin=unpaired, verbose=0)
-    kohn_sham = dft.UKS if unpaired else dft.RKS
-    mean_field = kohn_sham(mole, xc="wb97m-d3bj").density_fit()
+    mole = gto.M(atom=atoms, unit="Bohr", basis=basis, spin=unpaired, verbose=0)
+    method = dft.UKS if unpaired else dft.RKS
+    mean_field = method(mole, xc="wb97m-d3bj").density_fit()
     mean_field.grids.level = 2
     mean_field.conv_tol = 1e-9
+    return mean_field
+
+
+def converged_energy(mean_field: Any) -> float:
+    """Energy in hartree of a mean field; raises E3DError when its SCF does not converge."""
     energy = mean_field.kernel()
     if not mean_field.converged:
         raise E3DError(
-            f"SCF not converged for {''.join(s for s, _ in atoms)}; the geometry may be distorted"
+            f"SCF not converged for {''.join(mean_field.mol.elements)}; the geometry may be "
+            "distorted"
         )
-    if len(atoms) == 1:
-        return float(energy), np.zeros((1, 3))
-    return float(energy), np.asarray(mean_field.nuc_grad_method().kernel())
+    return float(energy)
+
+
+def wb97m(
+    numbers: np.ndarray, positions: np.ndarray, *, unpaired: int = 0
+) -> tuple[float, np.ndarray]:
+    """ωB97M-D3(BJ)/def2-TZVP energy in hartree and gradient (N, 3) in hartree/bohr.
+
+    As `kohn_sham` sets it up. positions (N, 3) in bohr. Raises E3DError when the SCF does not
+    converge, or for an odd number of electrons that are to be paired.
+    """
+    mean_field = kohn_sham(numbers, positions, unpaired=unpaired)
+    energy = converged_energy(mean_field)
+    if len(numbers) == 1:
+        return energy, np.zeros((1, 3))
+    return energy, np.asarray(mean_field.nuc_grad_method().kernel())
 
 
 METHODS: dict[str, Callable[..., tuple[float, np.ndarray]]] = {
@@ -93,23 +112,47 @@ def isolated_atoms(method: str, elements: Iterable[str]) -> dict[str, float]:
     return energies
 
 
-def relax(numbers: np.ndarray, positions: np.ndarray, *, fmax: float = 0.02) -> np.ndarray:
+def relax(
+    numbers: np.ndarray, positions: np.ndarray, *, fmax: float = 0.02, unpaired: int = 0
+) -> np.ndarray:
     """GFN2-xTB minimum, positions (N, 3) in Å, to a largest force of `fmax` eV/Å.
 
-    Raises E3DError when it does not converge within 500 steps, or for an odd number of electrons.
+    Raises E3DError when it does not converge within 500 steps, or for an odd number of electrons
+    that are to be paired.
     """
+    from tblite.ase import TBLite
+
+    _check_electrons(numbers, unpaired)
+    calculator = TBLite(method="GFN2-xTB", multiplicity=unpaired + 1, verbosity=0)
+    return _minimum(numbers, positions, calculator, fmax, "GFN2-xTB")
+
+
+def relax_wb97m(
+    numbers: np.ndarray, positions: np.ndarray, *, fmax: float = 0.03, unpaired: int = 0
+) -> np.ndarray:
+    """ωB97M-D3(BJ)/def2-SVP minimum, positions (N, 3) in Å, to a largest force of `fmax` eV/Å.
+
+    Raises E3DError as `relax` does.
+    """
+    from pyscf.pbc.tools.pyscf_ase import PySCF
+
+    bohr = np.asarray(positions) / ANGSTROM_PER_BOHR
+    calculator = PySCF(method=kohn_sham(numbers, bohr, unpaired=unpaired, basis="def2-svp"))
+    return _minimum(numbers, positions, calculator, fmax, "ωB97M-D3(BJ)/def2-SVP")
+
+
+def _minimum(
+    numbers: np.ndarray, positions: np.ndarray, calculator: Any, fmax: float, method: str
+) -> np.ndarray:
     from ase import Atoms
     from ase.calculators.calculator import CalculatorError
     from ase.optimize import BFGS
-    from tblite.ase import TBLite
 
-    _check_electrons(numbers, 0)
-    atoms = Atoms(numbers=numbers, positions=positions)
-    atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
+    atoms = Atoms(numbers=numbers, positions=positions, calculator=calculator)
     try:
         converged = BFGS(atoms, logfile=None).run(fmax=fmax, steps=500)
-    except CalculatorError as error:
-        raise E3DError(f"{atoms.get_chemical_formula()}: GFN2-xTB failed ({error})") from error
+    except (CalculatorError, RuntimeError) as error:
+        raise E3DError(f"{atoms.get_chemical_formula()}: {method} failed ({error})") from error
     if not converged:
-        raise E3DError(f"{atoms.get_chemical_formula()}: no GFN2-xTB minimum within 500 steps")
+        raise E3DError(f"{atoms.get_chemical_formula()}: no {method} minimum within 500 steps")
     return atoms.positions

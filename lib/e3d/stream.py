@@ -7,7 +7,6 @@ depends neither on the number of processes nor on interruptions.
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter, deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future

@@ -1,0 +1,201 @@
+"""Fragment bond dissociation energies: E(A•) + E(B•) − E(AB), everything relaxed, by DFT.
+
+The conventional route to a BDE, beside which the emergent one is held. Geometries are relaxed with
+ωB97M-D3(BJ)/def2-SVP, energies are ωB97M-D3(BJ)/def2-TZVP at those geometries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pandas as pd
+from ase import Atoms
+from rdkit import Chem, rdBase
+from tqdm.auto import tqdm
+
+from e3d import files, molecule
+from e3d.dataset import canonical_smiles
+from e3d.errors import E3DError
+from e3d.label import available_cores, worker_pool
+from e3d.quantum import converged_energy, kohn_sham, relax, relax_wb97m
+from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
+
+
+@dataclass(frozen=True)
+class Dissociation:
+    """One way to break a molecule (canonical SMILES) in two: bond i–j and the two radicals.
+
+    i, j: atom indices in `molecule.parse_smiles(parent)`; fragments: canonical SMILES, sorted.
+    """
+
+    parent: str
+    i: int
+    j: int
+    bond_class: str
+    fragments: tuple[str, str]
+
+
+def dissociations(smiles: str, classes: Iterable[str]) -> Iterator[Dissociation]:
+    """The bonds of a molecule that break it into two radicals, one of each kind of equivalent ones.
+
+    Single bonds outside rings whose class is among `classes`.
+    """
+    smiles = canonical_smiles(smiles)
+    graph = molecule.parse_smiles(smiles)
+    wanted, ranks = set(classes), list(Chem.CanonicalRankAtoms(graph, breakTies=False))
+    seen = set()
+    for i, j in molecule.bond_pairs(graph).tolist():
+        bond = graph.GetBondBetweenAtoms(i, j)
+        name, kind = molecule.bond_class(graph, i, j), tuple(sorted((ranks[i], ranks[j])))
+        if name not in wanted or bond.IsInRing() or kind in seen:
+            continue
+        if bond.GetBondType() != Chem.BondType.SINGLE:
+            continue
+        seen.add(kind)
+        first, second = sorted(radical_smiles(part) for part in _parts(graph, i, j))
+        yield Dissociation(smiles, i, j, name, (first, second))
+
+
+def _parts(graph: Chem.Mol, i: int, j: int) -> tuple[Chem.Mol, ...]:
+    """The two radicals left when a single bond is cut, hydrogens as atoms."""
+    cut = Chem.RWMol(graph)
+    cut.RemoveBond(i, j)
+    for k in (i, j):
+        atom = cut.GetAtomWithIdx(k)
+        atom.SetNumRadicalElectrons(atom.GetNumRadicalElectrons() + 1)
+        atom.SetNoImplicit(True)
+    Chem.SanitizeMol(cut)
+    return Chem.GetMolFrags(cut, asMols=True)
+
+
+def radical_smiles(graph: Chem.Mol) -> str:
+    """Canonical SMILES of a fragment without explicit hydrogens, `[H]` for the atom."""
+    with rdBase.BlockLogs():  # RDKit warns of the hydrogen atom
+        return Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(graph), isomericSmiles=False))
+
+
+def unpaired_electrons(smiles: str) -> int:
+    """Unpaired electrons of a species as its SMILES has them."""
+    return sum(a.GetNumRadicalElectrons() for a in molecule.parse_smiles(smiles).GetAtoms())
+
+
+def relaxed(smiles: str) -> Atoms:
+    """A species at its minimum, with `smiles`, `unpaired`, `energy` (eV) and ⟨S²⟩ in `info`.
+
+    The minimum is that nearest to RDKit's conformer, relaxed first with GFN2-xTB. Raises E3DError
+    when it rearranges, or when a relaxation or an SCF does not converge.
+    """
+    graph = molecule.parse_smiles(smiles)
+    unpaired = unpaired_electrons(smiles)
+    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
+    positions = np.zeros((1, 3))
+    if len(numbers) > 1:
+        start = molecule.embed(graph, seed=1)
+        positions = relax(numbers, start, fmax=0.05, unpaired=unpaired)
+        positions = relax_wb97m(numbers, positions, unpaired=unpaired)
+        if not molecule.keeps_its_bonds(graph, positions):
+            raise E3DError(f"{smiles}: its bonds change on relaxation; it is no minimum")
+    mean_field = kohn_sham(numbers, positions / ANGSTROM_PER_BOHR, unpaired=unpaired)
+    energy = converged_energy(mean_field) * EV_PER_HARTREE
+    spin = float(mean_field.spin_square()[0]) if unpaired else 0.0
+    info = {"smiles": smiles, "unpaired": unpaired, "energy_eV": energy, "spin_square": spin}
+    return Atoms(numbers, positions, info=info)
+
+
+def label_species(
+    species: Iterable[str],
+    out: str | Path,
+    *,
+    calculate: Callable[[str], Atoms] = relaxed,
+    n_workers: int | None = None,
+    progress: bool = True,
+) -> dict[str, str]:
+    """Relax species (SMILES) and write them to one extended XYZ file.
+
+    Finished species are kept beside `out`, so that an interrupted call goes on. Returns those left
+    out, with the reason of each. Raises E3DError when `out` exists or nothing could be relaxed.
+    """
+    out = Path(out)
+    if out.exists():
+        raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
+    names = sorted(set(species), key=lambda s: (len(s), s))
+    folder = out.with_name(f"{out.name}.parts")
+    folder.mkdir(parents=True, exist_ok=True)
+    pieces = {name: folder / f"{k:04d}-{_plain(name)}.xyz" for k, name in enumerate(names)}
+    todo = [name for name in names if not pieces[name].exists()]
+    left_out: dict[str, str] = {}
+    bar = tqdm(total=len(names), initial=len(names) - len(todo), unit="species",
+               disable=not progress)  # fmt: skip
+    with bar, worker_pool(min(n_workers or available_cores(), max(len(todo), 1))) as pool:
+        futures = {pool.submit(calculate, name): name for name in todo}
+        for future in as_completed(futures):
+            name = futures[future]
+            try:
+                _write(pieces[name], [future.result()])
+            except E3DError as error:
+                left_out[name] = str(error)
+            bar.update()
+    found = [ase.io.read(piece) for piece in pieces.values() if piece.exists()]
+    if not found:
+        raise E3DError(f"nothing could be relaxed; first reason: {next(iter(left_out.values()))}")
+    _write(out, found)
+    for piece in pieces.values():
+        piece.unlink(missing_ok=True)
+    folder.rmdir()
+    return left_out
+
+
+def _plain(smiles: str) -> str:
+    return "".join(c if c.isalnum() else "_" for c in smiles)
+
+
+def _write(path: Path, images: list[Atoms]) -> None:
+    with files.replacing(path) as temporary:
+        ase.io.write(temporary, images, format="extxyz")
+
+
+def read_species(path: str | Path) -> pd.DataFrame:
+    """Relaxed species by canonical SMILES: columns energy_eV, unpaired, spin_square.
+
+    Raises E3DError when the file is missing or holds a species without an energy.
+    """
+    try:
+        images = ase.io.read(path, index=":", format="extxyz")
+        keys = ("smiles", "energy_eV", "unpaired", "spin_square")
+        rows = [{key: image.info[key] for key in keys} for image in images]
+    except (OSError, KeyError, ValueError) as error:
+        raise E3DError(
+            f"{path} is missing or no file of relaxed species ({error}); `make pull` fetches the "
+            "project's"
+        ) from error
+    return pd.DataFrame(rows).set_index("smiles")
+
+
+def fragment_bdes(bonds: Iterable[Dissociation], species: pd.DataFrame) -> pd.DataFrame:
+    """One row per dissociation whose three species are known, BDE in kcal/mol, positive if bound.
+
+    species as of `read_species`. Columns: molecule (canonical SMILES), i, j, class, fragments,
+    fragment_bde_kcal_per_mol.
+    """
+    rows = []
+    for bond in bonds:
+        involved = [bond.parent, *bond.fragments]
+        if not set(involved) <= set(species.index):
+            continue
+        parent, first, second = (float(species.loc[name, "energy_eV"]) for name in involved)
+        rows.append(
+            {
+                "molecule": bond.parent,
+                "i": bond.i,
+                "j": bond.j,
+                "class": bond.bond_class,
+                "fragments": " + ".join(bond.fragments),
+                "fragment_bde_kcal_per_mol": (first + second - parent) * KCAL_PER_MOL_PER_EV,
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,143 @@
+"""Many models on one bench: errors on molecules that none of them saw, and their bond energies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import as_completed
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from ase import Atoms
+from tqdm.auto import tqdm
+
+from e3d import tables
+from e3d.dataset import Dataset, Molecule, canonical_smiles
+from e3d.evaluation import predict
+from e3d.label import available_cores, worker_pool
+from e3d.model import load_model, read_metadata
+from e3d.split import fold
+
+#: Models that a process measures at a time, so that their molecules are prepared once.
+CHUNK = 6
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What every model is measured on.
+
+    dataset: labels in the SPICE schema; of its test fold, one conformation of each of `n_test`
+    molecules drawn with `seed` (0: of all) gives the errors. Bond energies are read at the relaxed
+    geometries of the whole test fold, and of the molecules `parents` (SMILES) of any fold.
+    """
+
+    dataset: str
+    n_test: int = 0
+    parents: tuple[str, ...] = ()
+    seed: int = 0
+
+
+class Measured(NamedTuple):
+    """errors: one row per test conformation (molecule, smiles), columns `energy:<run>` (meV/atom)
+    and `forces:<run>` (meV/Å, mean over components), both absolute; bonds: a bond table as of
+    `tables.edge_tables`."""
+
+    errors: pd.DataFrame
+    bonds: pd.DataFrame
+
+
+class _Material(NamedTuple):
+    molecules: list[Molecule]
+    tests: list[Molecule]
+
+
+@lru_cache(maxsize=2)
+def _material(bench: Bench) -> _Material:
+    wanted = {canonical_smiles(smiles) for smiles in bench.parents}
+    with Dataset(bench.dataset) as dataset:
+        found = list(dataset.usable())
+    unseen = [m for m in found if fold(m.canonical_smiles) == "test"]
+    rng = np.random.default_rng(bench.seed)
+    chosen = sorted(rng.permutation(len(unseen))[: bench.n_test or len(unseen)])
+    tests = [unseen[k].select(rng.integers(len(unseen[k]), size=1)) for k in chosen]
+    held = {m.name for m in unseen}
+    parents = [m for m in found if m.canonical_smiles in wanted and m.name not in held]
+    return _Material(unseen + parents, tests)
+
+
+def run_name(checkpoint: str | Path, step: int | None = None) -> str:
+    """Name of a model: that of its folder, with `@<step>` for weights kept on the way."""
+    return Path(checkpoint).name + ("" if step is None else f"@{step}")
+
+
+def _measure(bench: Bench, runs: Sequence[tuple[str, int | None]]) -> Measured:
+    material = _material(bench)
+    frames = [Atoms(m.atomic_numbers, m.positions[0]) for m in material.tests]
+    sizes = np.array([len(frame) for frame in frames])
+    labels = np.array([m.energies[0] for m in material.tests])
+    errors = pd.DataFrame({"molecule": [m.name for m in material.tests],
+                           "smiles": [m.canonical_smiles for m in material.tests]})  # fmt: skip
+    models = {}
+    for checkpoint, step in runs:
+        name = run_name(checkpoint, step)
+        models[name] = model = load_model(checkpoint, step=step, device="cpu")
+        energies, forces = predict(model, frames)
+        errors[f"energy:{name}"] = 1000 * np.abs(energies - labels) / sizes
+        errors[f"forces:{name}"] = [
+            1000 * np.abs(found - m.forces[0]).mean()
+            for found, m in zip(forces, material.tests, strict=True)
+        ]
+    return Measured(errors, tables.bond_table(models, material.molecules))
+
+
+def measure(
+    runs: Sequence[tuple[str, int | None]],
+    bench: Bench,
+    *,
+    n_workers: int | None = None,
+    progress: bool = True,
+) -> Measured:
+    """Measure models, given as (checkpoint folder, step or None), on a bench.
+
+    Raises E3DError as `load_model` and `edge_tables` do.
+    """
+    chunks = [runs[k : k + CHUNK] for k in range(0, len(runs), CHUNK)]
+    n_workers = min(n_workers or available_cores(), len(chunks))
+    parts: dict[int, Measured] = {}
+    bar = tqdm(total=len(runs), unit="model", disable=not progress)
+    with bar, worker_pool(n_workers) as pool:
+        futures = {pool.submit(_measure, bench, chunk): k for k, chunk in enumerate(chunks)}
+        for future in as_completed(futures):
+            k = futures[future]
+            parts[k] = future.result()
+            bar.update(len(chunks[k]))
+    ordered = [parts[k] for k in sorted(parts)]
+    return Measured(*(_side_by_side(part) for part in zip(*ordered, strict=True)))
+
+
+def _side_by_side(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of the same rows: what they share once, then the columns of each run."""
+    shared = [column for column in parts[0] if ":" not in column]
+    return pd.concat([parts[0][shared], *(part.drop(columns=shared) for part in parts)], axis=1)
+
+
+def settings_table(checkpoints: Sequence[str | Path]) -> pd.DataFrame:
+    """One row per checkpoint folder: its training settings, what it cost, its number of weights."""
+    rows: list[Mapping[str, Any]] = []
+    for checkpoint in map(Path, checkpoints):
+        metadata = read_metadata(checkpoint)
+        rows.append(
+            {"run": checkpoint.name}
+            | metadata["training"]
+            | metadata.get("cost", {})
+            | {"n_weights": _n_weights(checkpoint)}
+        )
+    return pd.DataFrame(rows).set_index("run")
+
+
+def _n_weights(checkpoint: Path) -> int:
+    module = load_model(checkpoint, device="cpu").module
+    return sum(weights.numel() for weights in module.parameters())
