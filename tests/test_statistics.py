@@ -165,16 +165,6 @@ def test_prose_says_what_the_interval_supports():
     assert statistics.spelled(alone) == "0.500"
 
 
-def test_the_exponent_of_a_power_law_comes_back_with_its_interval():
-    rng = np.random.default_rng(0)
-    difficulty = rng.gamma(2, size=(200, 1))  # what makes a molecule hard cancels
-    sizes = [100, 1000, 10_000]
-    errors = difficulty * np.power(sizes, -0.4) * rng.normal(1, 0.1, size=(200, 3))
-    found = statistics.power_law_exponent(errors, sizes)
-    assert found["value"] == pytest.approx(0.4, abs=0.01)
-    assert found["low"] < 0.4 < found["high"] < found["low"] + 0.05
-
-
 def test_the_intraclass_correlation_is_the_shared_share_of_the_variance_within_classes():
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 5, size=2000)

@@ -6,6 +6,7 @@ The conventional route to a BDE, beside which the emergent one is held. Geometri
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import as_completed
 from dataclasses import dataclass
@@ -126,7 +127,7 @@ def label_species(
     names = sorted(set(species), key=lambda s: (len(s), s))
     folder = out.with_name(f"{out.name}.parts")
     folder.mkdir(parents=True, exist_ok=True)
-    pieces = {name: folder / f"{k:04d}-{_plain(name)}.xyz" for k, name in enumerate(names)}
+    pieces = {name: folder / _piece(name) for name in names}
     todo = [name for name in names if not pieces[name].exists()]
     left_out: dict[str, str] = {}
     bar = tqdm(total=len(names), initial=len(names) - len(todo), unit="species",
@@ -150,8 +151,9 @@ def label_species(
     return left_out
 
 
-def _plain(smiles: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in smiles)
+def _piece(smiles: str) -> str:
+    """File name of a finished species: a hash, because SMILES hold slashes."""
+    return f"{hashlib.sha256(smiles.encode()).hexdigest()[:24]}.xyz"
 
 
 def _write(path: Path, images: list[Atoms]) -> None:

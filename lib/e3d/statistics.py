@@ -238,28 +238,6 @@ def compared_with_zero(found: Estimate, *, more: str, less: str, same: str) -> s
     return less if found["high"] is not None and found["high"] < 0 else same
 
 
-def power_law_exponent(
-    errors: Float[np.ndarray, "n k"],
-    sizes: Numbers,
-    groups: Labels | None = None,
-    *,
-    n_resamples: int = 1000,
-    seed: int = 0,
-) -> Estimate:
-    """Exponent x of mean error ∝ size⁻ˣ by least squares on logarithmic axes, with its interval.
-
-    errors: n test rows by k sizes, any unit; the same rows are drawn for all sizes, so that what
-    makes a row hard cancels. groups: (n,) labels drawn whole, usually molecules. Positive: errors
-    fall with size.
-    """
-    logarithms = np.log(np.asarray(sizes, dtype=float))
-
-    def exponent(rows: np.ndarray) -> float:
-        return -float(np.polyfit(logarithms, np.log(rows.mean(axis=0)), 1)[0])
-
-    return estimate(errors, groups, statistic=exponent, n_resamples=n_resamples, seed=seed)
-
-
 def intraclass_correlation(
     values: Float[np.ndarray, "n k"],
     classes: Labels,

@@ -1,0 +1,121 @@
+"""Fragment dissociation energies: which bonds break, into what, and what the species cost."""
+
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+
+from e3d import fragments
+from e3d.errors import E3DError
+from e3d.fragments import dissociations, fragment_bdes, label_species, read_species
+from e3d.quantum import gfn2, relax
+from e3d.units import EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
+
+SINGLE = ("C-C", "C-H", "C-O", "H-O", "C-N", "H-N")
+
+
+@pytest.mark.parametrize(
+    ("smiles", "expected"),
+    [
+        ("C", {("C-H", ("[CH3]", "[H]"))}),
+        ("CCO", {
+            ("C-C", ("[CH2]O", "[CH3]")), ("C-O", ("[CH2]C", "[OH]")), ("H-O", ("CC[O]", "[H]")),
+            ("C-H", ("[CH2]CO", "[H]")), ("C-H", ("C[CH]O", "[H]")),
+        }),
+        ("C=C", {("C-H", ("[CH]=C", "[H]"))}),  # the double bond leaves no two radicals
+        ("C1CC1", {("C-H", ("[CH]1CC1", "[H]"))}),  # nor does a bond of a ring
+        ("N#N", set()),
+    ],
+)  # fmt: skip
+def test_each_kind_of_single_bond_breaks_once(smiles: str, expected: set) -> None:
+    found = list(dissociations(smiles, SINGLE))
+    assert {(bond.bond_class, bond.fragments) for bond in found} == expected
+    assert len(found) == len(expected)
+
+
+def test_only_the_classes_asked_for() -> None:
+    assert {bond.bond_class for bond in dissociations("CCO", ["C-C"])} == {"C-C"}
+
+
+def test_atoms_and_spins_are_kept() -> None:
+    for smiles in ("CC(N)=O", "C=CC=O", "CNO", "OO"):
+        for bond in dissociations(smiles, SINGLE):
+            graphs = [fragments.molecule.parse_smiles(name) for name in bond.fragments]
+            whole = fragments.molecule.parse_smiles(smiles)
+            assert sum(g.GetNumAtoms() for g in graphs) == whole.GetNumAtoms()
+            assert [fragments.unpaired_electrons(name) for name in bond.fragments] == [1, 1]
+
+
+def by_gfn2(smiles: str) -> Atoms:
+    """As `fragments.relaxed`, at a level that takes no time; fails for water, as some must."""
+    if smiles == "O":
+        raise E3DError("water is left out")
+    graph = fragments.molecule.parse_smiles(smiles)
+    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
+    unpaired = fragments.unpaired_electrons(smiles)
+    positions = np.zeros((1, 3))
+    if len(numbers) > 1:
+        start = fragments.molecule.embed(graph, seed=1)
+        positions = relax(numbers, start, unpaired=unpaired)
+    energy, _ = gfn2(numbers, positions / fragments.ANGSTROM_PER_BOHR, unpaired=unpaired)
+    info = {"smiles": smiles, "unpaired": unpaired, "energy_eV": energy * EV_PER_HARTREE,
+            "spin_square": 0.75 * unpaired}  # fmt: skip
+    return Atoms(numbers, positions, info=info)
+
+
+def test_species_are_written_once_and_read_back(tmp_path: Path) -> None:
+    out = tmp_path / "species.xyz"
+    bonds = [bond for smiles in ("C", "CO", "O") for bond in dissociations(smiles, SINGLE)]
+    names = {name for bond in bonds for name in (bond.parent, *bond.fragments)}
+    left_out = label_species(names, out, calculate=by_gfn2, n_workers=2, progress=False)
+    assert left_out == {"O": "water is left out"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["species.xyz"]
+    species = read_species(out)
+    assert set(species.index) == names - {"O"}
+    table = fragment_bdes(bonds, species)
+    assert set(table["molecule"]) == {"C", "CO"}
+    methane = table.set_index("molecule").loc["C"]
+    parts = species.loc[["[CH3]", "[H]"], "energy_eV"].sum() - species.loc["C", "energy_eV"]
+    assert methane["fragment_bde_kcal_per_mol"] == pytest.approx(parts * KCAL_PER_MOL_PER_EV)
+    assert table["fragment_bde_kcal_per_mol"].between(60, 160).all()
+    with pytest.raises(E3DError, match="never overwritten"):
+        label_species(names, out, calculate=by_gfn2, progress=False)
+
+
+def test_an_interrupted_call_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "species.xyz"
+    folder = tmp_path / "species.xyz.parts"
+    folder.mkdir()
+    done = by_gfn2("C")
+    done.info["energy_eV"] = -1.0  # to be recognised
+    ase.io.write(folder / fragments._piece("C"), done, format="extxyz")
+    label_species(["C", "[CH3]"], out, calculate=by_gfn2, n_workers=1, progress=False)
+    assert read_species(out).loc["C", "energy_eV"] == -1.0
+
+
+def test_nothing_relaxed_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(E3DError, match="first reason: water is left out"):
+        label_species(["O"], tmp_path / "o.xyz", calculate=by_gfn2, progress=False)
+
+
+def test_another_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.xyz"
+    ase.io.write(path, Atoms("H2", [[0, 0, 0], [0, 0, 0.7]]), format="extxyz")
+    with pytest.raises(E3DError, match="no file of relaxed species"):
+        read_species(path)
+    with pytest.raises(E3DError, match="make pull"):
+        read_species(tmp_path / "none.xyz")
+
+
+@pytest.mark.slow
+def test_the_first_bond_of_methane_by_dft(tmp_path: Path) -> None:
+    """112.57 kcal/mol: W4-17, as in data/bde_reference.csv."""
+    out = tmp_path / "methane.xyz"
+    assert label_species(["C", "[CH3]", "[H]"], out, n_workers=1, progress=False) == {}
+    species = read_species(out)
+    assert species["unpaired"].to_dict() == {"C": 0, "[CH3]": 1, "[H]": 1}
+    assert species.loc["[CH3]", "spin_square"] == pytest.approx(0.75, abs=0.01)
+    table = fragment_bdes(dissociations("C", ["C-H"]), species)
+    assert table["fragment_bde_kcal_per_mol"].tolist() == pytest.approx([112.57], abs=1.5)

@@ -1,0 +1,71 @@
+"""Power laws: exponents come back, with intervals over molecules and seeds."""
+
+import numpy as np
+import pytest
+
+from e3d import scaling
+from e3d.errors import E3DError
+
+SIZES = [100, 300, 1000, 3000, 10_000]
+
+
+def falling(exponent: float = 0.4, floor: float = 0.0, seed_spread: float = 0.0) -> np.ndarray:
+    """Errors (200 rows, 5 sizes, 3 seeds) ∝ size⁻ˣ above a floor, rows of unlike difficulty."""
+    rng = np.random.default_rng(0)
+    difficulty = rng.gamma(2, size=(200, 1, 1))
+    law = (np.power(np.array(SIZES) / 100, -exponent) + floor)[:, None]
+    seeds = np.exp(rng.normal(0, seed_spread, size=(1, len(SIZES), 3)))
+    return difficulty * law * seeds * rng.normal(1, 0.05, size=(200, len(SIZES), 3))
+
+
+def test_the_exponent_comes_back_with_its_interval() -> None:
+    found = scaling.power_law(falling(), SIZES, np.arange(200))
+    assert found["value"] == pytest.approx(0.4, abs=0.01)
+    assert found["low"] < 0.4 < found["high"] < found["low"] + 0.05
+
+
+def test_seeds_that_differ_widen_the_interval() -> None:
+    widths = []
+    for spread in (0.0, 0.3):
+        found = scaling.power_law(falling(seed_spread=spread), SIZES, np.arange(200))
+        widths.append(found["high"] - found["low"])
+    assert widths[1] > 3 * widths[0]
+
+
+def test_groups_are_drawn_whole() -> None:
+    errors = np.repeat(falling()[:20], 10, axis=0)
+    rng = np.random.default_rng(1)
+    errors[:, -1] *= np.repeat(rng.lognormal(0, 1, size=20), 10)[:, None]
+    alone, whole = (
+        scaling.power_law(errors, SIZES, groups)
+        for groups in (np.arange(200), np.repeat(np.arange(20), 10))
+    )
+    assert whole["value"] == alone["value"]
+    assert whole["high"] - whole["low"] > 2 * (alone["high"] - alone["low"])
+
+
+def test_a_law_without_floor_does_not_stop_falling() -> None:
+    steps = scaling.local_exponents(falling(), SIZES, np.arange(200))
+    assert steps["value"].to_numpy() == pytest.approx(0.4, abs=0.05)
+    assert scaling.stops_falling(steps) is None
+
+
+def test_where_a_floor_is_reached_errors_stop_falling() -> None:
+    errors = falling(seed_spread=0.05)
+    errors[:, 3:] = errors[:, 2:3]  # nothing gained beyond the third size
+    steps = scaling.local_exponents(errors, SIZES, np.arange(200))
+    assert scaling.stops_falling(steps) == 1000
+
+
+def test_a_ratio_of_the_same_rows_is_sharper_than_the_rows() -> None:
+    errors = falling()[:, 0]
+    found = scaling.ratio(errors * 0.9, errors, np.arange(200))
+    assert found["value"] == pytest.approx(0.9)
+    assert 0.88 < found["low"] < 0.9 < found["high"] < 0.92
+
+
+def test_a_run_that_was_not_measured_is_an_error() -> None:
+    errors = falling()
+    errors[3, 2, 1] = np.nan
+    with pytest.raises(E3DError, match="was a run not measured"):
+        scaling.power_law(errors, SIZES, np.arange(200))
