@@ -14,15 +14,22 @@ import pandas as pd
 from ase import Atoms
 from tqdm.auto import tqdm
 
-from e3d import tables
+from e3d import calibration, entropy, information, tables
+from e3d.bde import elements_of
 from e3d.dataset import Dataset, Molecule, canonical_smiles
 from e3d.evaluation import predict
 from e3d.label import available_cores, worker_pool
-from e3d.model import load_model, read_metadata
+from e3d.model import Model, load_model, read_metadata, untrained
+from e3d.references import Source, bare_tautology
 from e3d.split import fold
+from e3d.units import KCAL_PER_MOL_PER_EV
 
 #: Models that a process measures at a time, so that their molecules are prepared once.
 CHUNK = 6
+#: Order information: bins of equal mass per element pair, permutations that chance is read from.
+N_BINS, N_PERMUTATIONS = 16, 20
+#: Bins of the entropy, in eV.
+BIN_WIDTH = 0.1
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,11 @@ class Bench:
 class Measured(NamedTuple):
     """errors: one row per test conformation (molecule, smiles), columns `energy:<run>` (meV/atom)
     and `forces:<run>` (meV/Å, mean over components), both absolute; bonds: a bond table as of
-    `tables.edge_tables`."""
+    `tables.edge_tables`; knowledge: as of `knowledge`, one row per run."""
 
     errors: pd.DataFrame
     bonds: pd.DataFrame
+    knowledge: pd.DataFrame
 
 
 class _Material(NamedTuple):
@@ -69,7 +77,10 @@ def _material(bench: Bench) -> _Material:
 
 
 def run_name(checkpoint: str | Path, step: int | None = None) -> str:
-    """Name of a model: that of its folder, with `@<step>` for weights kept on the way."""
+    """Name of a model: that of its folder, with `@<step>` for weights kept on the way.
+
+    Step 0 stands for the random weights that its training began with.
+    """
     return Path(checkpoint).name + ("" if step is None else f"@{step}")
 
 
@@ -83,14 +94,72 @@ def _measure(bench: Bench, runs: Sequence[tuple[str, int | None]]) -> Measured:
     models = {}
     for checkpoint, step in runs:
         name = run_name(checkpoint, step)
-        models[name] = model = load_model(checkpoint, step=step, device="cpu")
+        models[name] = model = _load(checkpoint, step)
         energies, forces = predict(model, frames)
         errors[f"energy:{name}"] = 1000 * np.abs(energies - labels) / sizes
         errors[f"forces:{name}"] = [
             1000 * np.abs(found - m.forces[0]).mean()
             for found, m in zip(forces, material.tests, strict=True)
         ]
-    return Measured(errors, tables.bond_table(models, material.molecules))
+    bonds = tables.bond_table(models, material.molecules)
+    return Measured(errors, bonds, knowledge(bonds, list(models)))
+
+
+def _load(checkpoint: str, step: int | None) -> Model:
+    if step != 0:
+        return load_model(checkpoint, step=step, device="cpu")
+    model = load_model(checkpoint, device="cpu")
+    return untrained(model, seed=model.metadata["architecture"]["seed"])
+
+
+def knowledge(bonds: pd.DataFrame, runs: Sequence[str]) -> pd.DataFrame:
+    """What each run's bond energies know, on the bonds of the test fold; index run.
+
+    order_bits: I(ε; order | pair), adjusted for chance; beyond_length_bits: what a classifier of
+    orders that is given the bond length gains from ε, on molecules that it was not fitted to;
+    entropy_bits: Miller–Madow entropy of ε in bins of `BIN_WIDTH` eV. The row `length` has the
+    order information of the bond length.
+    """
+    unseen = bonds[bonds["fold"] == "test"].reset_index(drop=True)
+    unseen["pair"], unseen["order"] = entropy.pair_and_order(unseen["class"])
+    columns = {run: [f"bare:{run}"] for run in runs} | {"length": ["length_A"]}
+    told = information.of_sources(
+        unseen, columns, n_bins=N_BINS, n_permutations=N_PERMUTATIONS, n_resamples=2
+    )
+    weights = entropy.bond_weights(unseen["molecule"])
+    energies = {run: columns[run] for run in runs}
+    _, gains = calibration.gains_over_length(unseen, energies)
+    rows = {"length": {"order_bits": told["length"].value}}
+    for run in runs:
+        found = entropy.binned_entropy(
+            unseen[f"bare:{run}"], unseen["molecule"], BIN_WIDTH, n_resamples=2
+        )
+        rows[run] = {
+            "order_bits": told[run].value,
+            "beyond_length_bits": float(np.average(gains[run], weights=weights)),
+            "entropy_bits": found["miller_madow"]["value"],
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run")
+
+
+def reaction_bdes(
+    bonds: pd.DataFrame, reactions: pd.DataFrame, runs: Sequence[str]
+) -> pd.DataFrame:
+    """Emergent BDE of each reaction by each run, kcal/mol: the median over equivalent bonds.
+
+    reactions as of `references.reaction_table`. One row per reaction whose parent is among the
+    bonds and has more than two atoms, columns of `reactions` and one per run.
+    """
+    elements = frozenset(symbol for name in bonds["class"].unique() for symbol in elements_of(name))
+    source = Source("bench", bonds, elements, headline=True)
+    columns = [f"bare:{run}" for run in runs]
+    rows = []
+    for reaction in reactions.to_dict("records"):
+        found = source.bonds(reaction["smiles"], reaction["class"])
+        if len(found) and not bare_tautology(reaction["smiles"]):
+            energies = -KCAL_PER_MOL_PER_EV * found[columns].median()
+            rows.append(reaction | dict(zip(runs, energies, strict=True)))
+    return pd.DataFrame(rows)
 
 
 def measure(
@@ -115,7 +184,11 @@ def measure(
             parts[k] = future.result()
             bar.update(len(chunks[k]))
     ordered = [parts[k] for k in sorted(parts)]
-    return Measured(*(_side_by_side(part) for part in zip(*ordered, strict=True)))
+    errors, bonds, known = zip(*ordered, strict=True)
+    told = pd.concat(known)
+    return Measured(
+        _side_by_side(errors), _side_by_side(bonds), told[~told.index.duplicated(keep="last")]
+    )
 
 
 def _side_by_side(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -1,0 +1,89 @@
+"""How much of an edge energy is determined by the data, and how much is convention of one network.
+
+Edge energies are defined up to a gauge: energy can move between the edges of an atom, or between
+edges and atoms, without changing any total. What independently seeded models agree on is determined
+by the data (and the architecture); what they do not agree on is not.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from e3d.errors import E3DError
+from e3d.statistics import Estimate, Labels, bootstrap_distribution, interval
+
+#: Names of the parts of the variance, in the order of `variance_parts`.
+PARTS = ("between classes", "within, shared", "class offsets of a seed", "within, of a seed")
+
+
+def variance_parts(values: Float[np.ndarray, "n k"], classes: Labels) -> dict[str, float]:
+    """Variance of bond energies by source, in the squared unit of the values.
+
+    values: n bonds by k ≥ 2 seeds; classes: (n,). With x_bs the energy of bond b of class c by seed
+    s, x_bs = m + a_c + u_b + d_cs + e_bs; the variances of a (between classes), u (within a class,
+    shared by all seeds), d (the offset of a whole class by one seed) and e (the rest), by
+    unbiased moments, classes weighted by their bonds. A class of one bond has no u and no e. A
+    shift of all energies of a seed counts as offsets.
+    """
+    table = np.asarray(values, dtype=float)
+    if table.ndim != 2 or table.shape[1] < 2 or len(table) != len(classes):
+        raise E3DError(f"expected (bonds, seeds ≥ 2) and one class per bond, got {table.shape} and "
+                       f"{len(classes)} classes")  # fmt: skip
+    k = table.shape[1]
+    labels = pd.Series(np.asarray(classes))
+    sizes = labels.groupby(labels).size()
+    weights = sizes / sizes.sum()
+    means = pd.DataFrame(table).groupby(labels).mean()  # by class and seed
+    inside = table - means.loc[labels].to_numpy()
+    of_bond = inside.mean(axis=1)
+    # two-way layout within each class: bonds by seeds, class-by-seed means taken off
+    freedom = (sizes - 1).clip(lower=0).sum()
+    noise = float(((inside - of_bond[:, None]) ** 2).sum() / max(freedom * (k - 1), 1))
+    shared = float((of_bond**2).sum() / max(freedom, 1)) - noise / k
+    offsets = means.sub(means.mean(axis=1), axis=0)
+    seeds = float((offsets.var(axis=1, ddof=0) * k / (k - 1)) @ weights) - float(
+        (noise / sizes) @ weights
+    )
+    centre = means.mean(axis=1)
+    spread = float(((centre - centre @ weights) ** 2) @ weights)
+    between = spread - float(((shared + noise / k) / sizes) @ weights) - seeds / k
+    return dict(zip(PARTS, (between, shared, seeds, noise), strict=True))
+
+
+def class_offset(
+    values: Float[np.ndarray, "n k"], others: Float[np.ndarray, "n m"], classes: Labels
+) -> float:
+    """Mean over classes of |median of one ensemble − median of the other|, in their unit.
+
+    Medians over the bonds of a class of the ensemble mean.
+    """
+    both = pd.DataFrame({"a": np.mean(values, axis=1), "b": np.mean(others, axis=1)})
+    medians = both.groupby(np.asarray(classes)).median()
+    return float((medians["a"] - medians["b"]).abs().mean())
+
+
+def within_class_correlation(
+    values: Float[np.ndarray, "n k"],
+    others: Float[np.ndarray, "n m"],
+    classes: Labels,
+    groups: Labels,
+    *,
+    n_resamples: int = 500,
+    seed: int = 0,
+) -> Estimate:
+    """Pearson correlation of two ensembles' mean energies, class means taken off.
+
+    groups: (n,) drawn whole for the interval, usually molecules.
+    """
+    labels = np.asarray(classes)
+    both = pd.DataFrame({"a": np.mean(values, axis=1), "b": np.mean(others, axis=1)})
+
+    def correlation(rows: np.ndarray) -> float:
+        drawn = both.iloc[rows].reset_index(drop=True)
+        left = drawn - drawn.groupby(labels[rows]).transform("mean")
+        return float(np.corrcoef(left["a"], left["b"])[0, 1])
+
+    sample = bootstrap_distribution(correlation, groups, n_resamples=n_resamples, seed=seed)
+    return interval(correlation(np.arange(len(both))), sample, len(both))

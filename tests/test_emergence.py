@@ -1,0 +1,37 @@
+"""Onsets: a jump is narrow, a power law is wide; partial correlations hold the third fixed."""
+
+import numpy as np
+import pytest
+
+from e3d import emergence
+from e3d.errors import E3DError
+
+STEPS = [0, 10, 30, 100, 300, 1000, 3000, 10_000]
+
+
+def test_a_jump_takes_fewer_decades_than_a_steady_change() -> None:
+    jump = np.where(np.array(STEPS) < 300, 1.0, 0.0)
+    steady = 1 - np.log10(1 + np.array(STEPS)) / 4
+    assert emergence.decades(STEPS, jump) < 0.5
+    assert emergence.decades(STEPS, steady) == pytest.approx(0.8 * np.log10(10_001), rel=0.01)
+
+
+def test_the_onset_is_where_half_of_the_change_is_made() -> None:
+    rising = [0, 0, 0, 1, 1, 1, 1, 1]
+    assert 30 < emergence.onset(STEPS, rising) < 100
+    assert emergence.onset(STEPS, [5 - v for v in rising]) == emergence.onset(STEPS, rising)
+
+
+def test_no_change_is_an_error() -> None:
+    with pytest.raises(E3DError, match="no progress"):
+        emergence.decades(STEPS, [1.0] * len(STEPS))
+
+
+def test_a_common_cause_leaves_no_partial_correlation() -> None:
+    rng = np.random.default_rng(0)
+    cause = rng.normal(size=2000)
+    x, y = (cause + rng.normal(size=2000) for _ in range(2))
+    assert emergence.partial_spearman(x, y, rng.normal(size=2000)) > 0.4
+    assert emergence.partial_spearman(x, y, cause) == pytest.approx(0, abs=0.06)
+    assert np.isnan(emergence.partial_spearman(x, np.ones(2000), cause))
+    assert np.isnan(emergence.partial_spearman(cause, y, cause))

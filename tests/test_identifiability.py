@@ -1,0 +1,44 @@
+"""The parts of the variance come back; ensembles are compared class by class."""
+
+import numpy as np
+import pytest
+
+from e3d import identifiability as ident
+from e3d.errors import E3DError
+
+
+def simulated(a: float, u: float, d: float, e: float, k: int = 5, seed: int = 0):
+    rng = np.random.default_rng(seed)
+    classes = np.repeat(np.arange(400), rng.integers(1, 30, size=400))
+    values = (
+        rng.normal(0, a, 400)[classes, None]
+        + rng.normal(0, u, len(classes))[:, None]
+        + rng.normal(0, d, (400, k))[classes]
+        + rng.normal(0, e, (len(classes), k))
+    )
+    return values, classes
+
+
+@pytest.mark.parametrize("truth", [(3, 1, 0.5, 0.7), (1, 0, 0, 1), (2, 1, 0, 0), (0, 0, 1, 1)])
+def test_each_part_comes_back(truth: tuple[float, ...]) -> None:
+    values, classes = simulated(*truth)
+    found = ident.variance_parts(values, classes)
+    assert list(found) == list(ident.PARTS)
+    for part, sigma in zip(found.values(), truth, strict=True):
+        assert part == pytest.approx(sigma**2, abs=0.12 * sum(s**2 for s in truth))
+
+
+def test_parts_need_two_seeds() -> None:
+    with pytest.raises(E3DError, match="seeds ≥ 2"):
+        ident.variance_parts(np.ones((5, 1)), ["C-H"] * 5)
+
+
+def test_offsets_of_classes_are_seen_and_correlations_are_blind_to_them() -> None:
+    rng = np.random.default_rng(1)
+    classes = rng.integers(0, 5, size=3000)
+    shared = rng.normal(size=(3000, 1))
+    first = shared + 0.1 * rng.normal(size=(3000, 3))
+    second = shared + 0.1 * rng.normal(size=(3000, 4)) + 10.0 * classes[:, None]
+    assert ident.class_offset(first, second, classes) == pytest.approx(20, abs=0.3)
+    found = ident.within_class_correlation(first, second, classes, np.arange(3000), n_resamples=50)
+    assert found["low"] > 0.98
