@@ -8,8 +8,15 @@ import pytest
 from ase import Atoms
 
 from e3d import fragments
+from e3d.dataset import Dataset
 from e3d.errors import E3DError
-from e3d.fragments import dissociations, fragment_bdes, label_species, read_species
+from e3d.fragments import (
+    breakable_bonds,
+    dissociations,
+    fragment_bdes,
+    label_species,
+    read_species,
+)
 from e3d.quantum import gfn2, relax
 from e3d.units import EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 
@@ -48,6 +55,21 @@ def test_atoms_and_spins_are_kept() -> None:
             assert [fragments.unpaired_electrons(name) for name in bond.fragments] == [1, 1]
 
 
+def test_the_bonds_of_a_data_set_are_those_of_its_smiles() -> None:
+    with Dataset("data/dft-small.h5") as dataset:
+        molecules = [m for m in dataset.usable() if m.canonical_smiles in ("CCO", "C=CC", "CC#N")]
+    table = breakable_bonds(molecules, SINGLE)
+    for smiles, rows in table.groupby("smiles"):
+        expected = {(d.bond_class, " + ".join(d.fragments)) for d in dissociations(smiles, SINGLE)}
+        assert set(zip(rows["class"], rows["fragments"], strict=True)) == expected
+    assert table.groupby(["smiles", "fragments"]).size()["CCO", "C[CH]O + [H]"] == 2
+    for entry in molecules:
+        rows = table[table["molecule"] == entry.name]
+        ends = np.sort(entry.atomic_numbers[rows[["i", "j"]].to_numpy()], axis=1)
+        hydrogens = rows["fragments"].str.contains(r"\[H\]").to_numpy()
+        assert ((ends[:, 0] == 1) == hydrogens).all()
+
+
 def by_gfn2(smiles: str) -> Atoms:
     """As `fragments.relaxed`, at a level that takes no time; fails for water, as some must."""
     if smiles == "O":
@@ -75,8 +97,8 @@ def test_species_are_written_once_and_read_back(tmp_path: Path) -> None:
     species = read_species(out)
     assert set(species.index) == names - {"O"}
     table = fragment_bdes(bonds, species)
-    assert set(table["molecule"]) == {"C", "CO"}
-    methane = table.set_index("molecule").loc["C"]
+    assert set(table["smiles"]) == {"C", "CO"}
+    methane = table.set_index("smiles").loc["C"]
     parts = species.loc[["[CH3]", "[H]"], "energy_eV"].sum() - species.loc["C", "energy_eV"]
     assert methane["fragment_bde_kcal_per_mol"] == pytest.approx(parts * KCAL_PER_MOL_PER_EV)
     assert table["fragment_bde_kcal_per_mol"].between(60, 160).all()

@@ -23,7 +23,7 @@ from e3d.dataset import TYPE_NAMES, Dataset
 from e3d.edges import decompose
 from e3d.errors import E3DError
 from e3d.evaluation import predict
-from e3d.model import load_model, snapshot_steps
+from e3d.model import load_model, snapshot_steps, untrained
 from e3d.split import fold
 from e3d.training import Settings
 from e3d.training_data import Passes, SpiceFold, _frames, _molecules, loader, select
@@ -186,6 +186,17 @@ def test_weights_kept_on_the_way_lead_to_those_at_the_end(labels: Path, tmp_path
         weights = load_model(tmp_path / "run", step=step).module.state_dict()
         distances.append(sum(float((weights[key] - end[key]).norm()) for key in end))
     assert distances[0] > distances[1] > distances[2] == 0
+
+
+def test_the_weights_that_training_begins_with_can_be_made_again(
+    labels: Path, tmp_path: Path
+) -> None:
+    settings = tiny(labels, seed=3, steps=1, learning_rate=1e-9)
+    training.train(settings, tmp_path / "run", work=tmp_path / "work")
+    model = load_model(tmp_path / "run")
+    begun = untrained(model, seed=3).module.state_dict()
+    for name, weights in model.module.state_dict().items():
+        assert torch.allclose(weights, begun[name], atol=1e-6), name
 
 
 def test_trained_atomic_energies_are_those_of_the_decomposition(

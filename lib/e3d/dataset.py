@@ -78,7 +78,7 @@ class Molecule:
         )  # fmt: skip
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=200_000)
 def canonical_smiles(smiles: str) -> str:
     """RDKit's canonical SMILES without atom maps, stereochemistry and explicit hydrogens.
 

@@ -20,7 +20,7 @@ from rdkit import Chem, rdBase
 from tqdm.auto import tqdm
 
 from e3d import files, molecule
-from e3d.dataset import canonical_smiles
+from e3d.dataset import Molecule, canonical_smiles
 from e3d.errors import E3DError
 from e3d.label import available_cores, worker_pool
 from e3d.quantum import converged_energy, kohn_sham, relax, relax_wb97m
@@ -44,22 +44,44 @@ class Dissociation:
 def dissociations(smiles: str, classes: Iterable[str]) -> Iterator[Dissociation]:
     """The bonds of a molecule that break it into two radicals, one of each kind of equivalent ones.
 
-    Single bonds outside rings whose class is among `classes`.
+    Single bonds outside rings whose class is among `classes`; bonds that leave the same radicals
+    count as equivalent.
     """
     smiles = canonical_smiles(smiles)
-    graph = molecule.parse_smiles(smiles)
-    wanted, ranks = set(classes), list(Chem.CanonicalRankAtoms(graph, breakTies=False))
     seen = set()
+    for bond in _breakable(molecule.parse_smiles(smiles), smiles, set(classes)):
+        if (kind := (bond.bond_class, bond.fragments)) not in seen:
+            seen.add(kind)
+            yield bond
+
+
+def breakable_bonds(molecules: Iterable[Molecule], classes: Iterable[str]) -> pd.DataFrame:
+    """All bonds of data-set molecules that `dissociations` would break, equivalent ones too.
+
+    Columns: molecule (name), smiles (canonical), i, j (atoms in the order of the data set, i < j),
+    class, fragments (the two radicals, joined by " + ").
+    """
+    wanted = set(classes)
+    rows = []
+    for entry in molecules:
+        graph = molecule.from_mapped_smiles(entry.smiles)
+        for atom in graph.GetAtoms():
+            atom.SetAtomMapNum(0)
+        rows += [
+            {"molecule": entry.name, "smiles": bond.parent, "i": bond.i, "j": bond.j,
+             "class": bond.bond_class, "fragments": " + ".join(bond.fragments)}
+            for bond in _breakable(graph, entry.canonical_smiles, wanted)
+        ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _breakable(graph: Chem.Mol, smiles: str, classes: set[str]) -> Iterator[Dissociation]:
     for i, j in molecule.bond_pairs(graph).tolist():
         bond = graph.GetBondBetweenAtoms(i, j)
-        name, kind = molecule.bond_class(graph, i, j), tuple(sorted((ranks[i], ranks[j])))
-        if name not in wanted or bond.IsInRing() or kind in seen:
-            continue
-        if bond.GetBondType() != Chem.BondType.SINGLE:
-            continue
-        seen.add(kind)
-        first, second = sorted(radical_smiles(part) for part in _parts(graph, i, j))
-        yield Dissociation(smiles, i, j, name, (first, second))
+        name = molecule.bond_class(graph, i, j)
+        if name in classes and not bond.IsInRing() and bond.GetBondType() == Chem.BondType.SINGLE:
+            first, second = sorted(radical_smiles(part) for part in _parts(graph, i, j))
+            yield Dissociation(smiles, i, j, name, (first, second))
 
 
 def _parts(graph: Chem.Mol, i: int, j: int) -> tuple[Chem.Mol, ...]:
@@ -181,7 +203,7 @@ def read_species(path: str | Path) -> pd.DataFrame:
 def fragment_bdes(bonds: Iterable[Dissociation], species: pd.DataFrame) -> pd.DataFrame:
     """One row per dissociation whose three species are known, BDE in kcal/mol, positive if bound.
 
-    species as of `read_species`. Columns: molecule (canonical SMILES), i, j, class, fragments,
+    species as of `read_species`. Columns: smiles (canonical, of the parent), class, fragments,
     fragment_bde_kcal_per_mol.
     """
     rows = []
@@ -192,9 +214,7 @@ def fragment_bdes(bonds: Iterable[Dissociation], species: pd.DataFrame) -> pd.Da
         parent, first, second = (float(species.loc[name, "energy_eV"]) for name in involved)
         rows.append(
             {
-                "molecule": bond.parent,
-                "i": bond.i,
-                "j": bond.j,
+                "smiles": bond.parent,
                 "class": bond.bond_class,
                 "fragments": " + ".join(bond.fragments),
                 "fragment_bde_kcal_per_mol": (first + second - parent) * KCAL_PER_MOL_PER_EV,

@@ -357,7 +357,7 @@ def history(folder: Path) -> pd.DataFrame:
 
     Columns: step, epoch, train_energy_mse (eV²/atom²), train_forces_mse (eV²/Å²), and the
     validation MAEs of energy (eV/atom) and forces (eV/Å) on held-out conformations and on held-out
-    molecules, missing for a last epoch that `steps` cut short.
+    molecules, missing for an epoch that `steps` cut short.
     """
     columns = {
         "train_loss_epoch/per_atom_energy_mse": "train_energy_mse",
@@ -372,4 +372,4 @@ def history(folder: Path) -> pd.DataFrame:
     )
     table = pd.concat([pd.read_csv(log) for log in logs], ignore_index=True)
     table = table.groupby("epoch").last().reset_index()
-    return table[["step", "epoch", *columns]].rename(columns=columns)
+    return table.reindex(columns=["step", "epoch", *columns]).rename(columns=columns)
