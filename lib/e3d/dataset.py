@@ -56,6 +56,11 @@ class Molecule:
         return len(self.energies)
 
     @property
+    def symbols(self) -> list[str]:
+        """Element symbol of each atom."""
+        return [chemical_symbols[z] for z in self.atomic_numbers]
+
+    @property
     def charge(self) -> int:
         """Formal charge, in units of e, from the SMILES."""
         with rdBase.BlockLogs():
