@@ -168,6 +168,18 @@ def test_gradients_in_another_unit_are_found(file: Path) -> None:
     assert "are 'dft_total_gradient' in hartree/bohr" in what
 
 
+def test_forces_in_the_place_of_gradients_are_found(file: Path) -> None:
+    report = check_dataset(file)
+    assert report.n_uphill > 5 * max(report.n_downhill, 1)
+    with h5py.File(file, "r+") as raw:
+        for molecule in raw.values():
+            molecule["dft_total_gradient"][:] *= -1
+    turned = check_dataset(file)
+    assert (turned.n_uphill, turned.n_downhill) == (report.n_downhill, report.n_uphill)
+    assert not turned.ok
+    assert "are they forces?" in turned.problems[-1][1]
+
+
 def test_many_problems_are_counted_and_few_are_listed() -> None:
     report = Report("x.h5")
     for k in range(3 * MAX_LISTED):

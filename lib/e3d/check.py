@@ -7,6 +7,7 @@ that reading passes over, missing descriptions). Nothing grows with the size of 
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 from rdkit import Chem, rdBase
 from scipy.spatial.distance import cdist
+from scipy.spatial.transform import Rotation
 from tqdm.auto import tqdm
 
 from e3d.dataset import DAMAGED, GRADIENT_LIMIT, TYPE_NAMES, Dataset
@@ -34,6 +36,10 @@ SPACING_RANGE = (0.6, 10.0)
 FORMATION_LIMIT = 1.0
 #: Why conformations are passed over; where it holds for most, the gradients are in another unit.
 STEEP = f"gradient beyond {GRADIENT_LIMIT:g} hartree/bohr"
+#: Energies closer than this, in hartree, do not tell up from down.
+FLAT = 1e-4
+#: Conformations from which the sign of the gradients can be judged at least.
+MIN_UPHILL = 5
 #: Findings of one kind that are listed; more are counted.
 MAX_LISTED = 20
 
@@ -42,7 +48,9 @@ MAX_LISTED = 20
 class Report:
     """What `check_dataset` found in a file.
 
-    `skipped` counts conformations that reading passes over, by reason; `problems` and `notes` are
+    `skipped` counts conformations that reading passes over, by reason; `n_uphill` and `n_downhill`
+    those whose gradient points away from the molecule's lowest conformation, as it should, and
+    towards it; `problems` and `notes` are
     (where, what) lists of at most `MAX_LISTED` entries, `n_problems` and `n_notes` their true
     numbers.
     """
@@ -58,6 +66,8 @@ class Report:
     notes: list[tuple[str, str]] = field(default_factory=list)
     n_problems: int = 0
     n_notes: int = 0
+    n_uphill: int = 0
+    n_downhill: int = 0
 
     @property
     def ok(self) -> bool:
@@ -132,6 +142,13 @@ def check_dataset(path: str | Path, *, progress: bool = False) -> Report:
                 f"{large} of {large + report.n_usable} conformations have a {STEEP}; are "
                 "'dft_total_gradient' in hartree/bohr, as they state?",
             )
+        if report.n_downhill > report.n_uphill and report.n_downhill >= MIN_UPHILL:
+            report.problem(
+                "file",
+                f"energy falls along 'dft_total_gradient' in {report.n_downhill} of "
+                f"{report.n_downhill + report.n_uphill} conformations; are they forces? A gradient "
+                "is minus the force",
+            )
         for where, what in zero.findings():
             report.note(where, what)
     order = [*TYPE_NAMES, *sorted(set(report.elements) - set(TYPE_NAMES))]
@@ -185,6 +202,7 @@ def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) ->
     if graph is not None and not more:
         for what in zero.check(graph, arrays["dft_total_energy"], arrays["formation_energy"]):
             report.problem(name, what)
+    _count_uphill(arrays, report)
     _count_usable(arrays, elements, graph, report)
 
 
@@ -237,6 +255,22 @@ def _spacing(numbers: np.ndarray, positions: np.ndarray) -> float | None:
     ratios = cdist(positions, positions) / (radii[:, None] + radii)
     np.fill_diagonal(ratios, np.inf)
     return float(ratios.min(axis=1).mean())
+
+
+def _count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
+    """Count where gradients point, seen from the lowest conformation, turned to fit."""
+    positions = arrays["conformations"] - arrays["conformations"].mean(axis=1, keepdims=True)
+    energies, gradients = arrays["dft_total_energy"], arrays["dft_total_gradient"]
+    lowest = int(np.argmin(energies))
+    if positions.shape[1] < 2:
+        return
+    for k in np.flatnonzero(energies > energies[lowest] + FLAT):
+        with warnings.catch_warnings():  # a linear molecule can be turned about its axis
+            warnings.simplefilter("ignore", UserWarning)
+            turn, _ = Rotation.align_vectors(positions[k], positions[lowest])
+        uphill = np.vdot(gradients[k], positions[k] - turn.apply(positions[lowest])) > 0
+        report.n_uphill += int(uphill)
+        report.n_downhill += int(not uphill)
 
 
 def _count_usable(
