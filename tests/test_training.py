@@ -26,7 +26,7 @@ from e3d.evaluation import predict
 from e3d.model import load_model, snapshot_steps, untrained
 from e3d.split import fold
 from e3d.training import Settings
-from e3d.training_data import Passes, SpiceFold, _frames, _molecules, loader, select
+from e3d.training_data import Passes, SpiceFold, _frames, _read, loader, select
 
 DFT = Path("data/dft-small.h5")
 
@@ -149,7 +149,7 @@ def test_files_of_two_zeros_are_not_mixed(labels: Path, tmp_path: Path) -> None:
     with h5py.File(other, "r+") as file:
         zero = json.loads(file.attrs["atomic_energies"])
         file.attrs["atomic_energies"] = json.dumps(zero | {"C": zero["C"] + 0.01})
-    _molecules.cache_clear()
+    _read.cache_clear()
     _frames.cache_clear()
     with pytest.raises(E3DError, match=r"eV for an atom of C, .*one level of theory"):
         SpiceFold([str(labels), str(other)], "train", 4.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -97,6 +97,10 @@ def canonical_smiles(smiles: str) -> str:
     for atom in molecule.GetAtoms():
         atom.SetAtomMapNum(0)
     return Chem.CanonSmiles(Chem.MolToSmiles(molecule, isomericSmiles=False))
+
+
+#: eV; atomic energies of files of one level of theory agree to this.
+ATOM_TOLERANCE = 1e-5
 
 
 class Dataset:
@@ -222,6 +226,30 @@ class Dataset:
                 f"{self.path}: root attribute {keys[zero]!r} is not JSON of element symbol to "
                 f"hartree ({error}); write it again"
             ) from error
+
+
+def read_molecules(
+    paths: str | Path | Sequence[str | Path],
+) -> tuple[list[Molecule], dict[str, float]]:
+    """Usable molecules of one file or several of one level of theory, and their zero.
+
+    The zero: atomic energies in eV by element symbol, aligned where there are any. Raises E3DError
+    as `Dataset` does, and when two files disagree about an atom.
+    """
+    molecules: list[Molecule] = []
+    zero: dict[str, float] = {}
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        with Dataset(path) as dataset:
+            molecules += dataset.usable()
+            energies = dataset.atomic_energies("aligned")
+        for symbol in zero.keys() & energies.keys():
+            if abs(zero[symbol] - energies[symbol]) > ATOM_TOLERANCE:
+                raise E3DError(
+                    f"{path} has {energies[symbol]:.6f} eV for an atom of {symbol}, the files "
+                    f"before it {zero[symbol]:.6f} eV; read files of one level of theory together"
+                )
+        zero = energies | zero
+    return molecules, zero
 
 
 def _read_molecule(group: h5py.Group, name: str) -> Molecule:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import torch
 from ase import Atoms
 
 from e3d import graphs
-from e3d.dataset import Dataset, Molecule
+from e3d.dataset import read_molecules
 from e3d.model import Model
 from e3d.statistics import Estimate, estimate
 from e3d.training_data import HeldOut, Part, select
@@ -42,21 +41,20 @@ def predict(
     return torch.cat(energies).numpy(), [block.numpy() for block in forces]
 
 
-@lru_cache(maxsize=2)  # many models, one data set: checking every molecule takes a while
-def _usable(dataset: str) -> list[Molecule]:
-    with Dataset(dataset) as data:
-        return list(data.usable())
+#: Many models, one data set: checking every molecule takes a while.
+_read = lru_cache(maxsize=2)(read_molecules)
 
 
 def residuals(
-    model: Model, dataset: str | Path, held_out: HeldOut, *, part: Part = "test"
+    model: Model, paths: str | Sequence[str], held_out: HeldOut, *, part: Part = "test"
 ) -> pd.DataFrame:
-    """Errors of a model on one part of a data set, one row per conformation.
+    """Errors of a model on one part of the data sets, one row per conformation.
 
     Columns: molecule, temperature (K, -1 where unknown), n_atoms, energy_meV_per_atom (model minus
     label), energy_mae_meV_per_atom and forces_mae_meV_per_A (mean over the components).
     """
-    molecules = list(select(_usable(str(dataset)), part, held_out))
+    read, _ = _read(paths if isinstance(paths, str) else tuple(paths))
+    molecules = list(select(read, part, held_out))
     frames = [Atoms(m.atomic_numbers, positions) for m in molecules for positions in m.positions]
     energies, forces = predict(model, frames)
     n_atoms = np.array([len(atoms) for atoms in frames])

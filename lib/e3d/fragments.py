@@ -163,7 +163,7 @@ def label_species(
             except E3DError as error:
                 left_out[name] = str(error)
             bar.update()
-    found = [ase.io.read(piece) for piece in pieces.values() if piece.exists()]
+    found = [image for p in pieces.values() if p.exists() for image in ase.io.iread(p)]
     if not found:
         raise E3DError(f"nothing could be relaxed; first reason: {next(iter(left_out.values()))}")
     _write(out, found)

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from e3d import calibration, entropy, information, tables
 from e3d.bde import elements_of
-from e3d.dataset import Dataset, Molecule, canonical_smiles
+from e3d.dataset import Molecule, canonical_smiles, read_molecules
 from e3d.evaluation import predict
 from e3d.label import available_cores, worker_pool
 from e3d.model import Model, load_model, read_metadata, untrained
@@ -65,8 +65,7 @@ class _Material(NamedTuple):
 @lru_cache(maxsize=2)
 def _material(bench: Bench) -> _Material:
     wanted = {canonical_smiles(smiles) for smiles in bench.parents}
-    with Dataset(bench.dataset) as dataset:
-        found = list(dataset.usable())
+    found, _ = read_molecules(bench.dataset)
     unseen = [m for m in found if fold(m.canonical_smiles) == "test"]
     rng = np.random.default_rng(bench.seed)
     chosen = sorted(rng.permutation(len(unseen))[: bench.n_test or len(unseen)])

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -61,22 +62,24 @@ class Settings:
     compile: bool = True
 
 
-def atomic_energies(path: str) -> dict[str, float]:
+def atomic_energies(paths: Sequence[str]) -> dict[str, float]:
     """Zero of the decomposition in eV for every type of the models.
 
-    From the data set; for elements that it does not hold, isolated atoms at its level of theory.
+    From the data sets; for elements that they do not hold, isolated atoms at their level of theory.
     """
     from e3d.label import LEVELS, isolated_atoms
 
-    with Dataset(path) as dataset:
-        energies = dataset.atomic_energies("aligned")
-        level = dataset.attributes.get("level_of_theory", "")
+    energies: dict[str, float] = {}
+    for path in paths:
+        with Dataset(path) as dataset:
+            energies = dataset.atomic_energies("aligned") | energies
+            level = dataset.attributes.get("level_of_theory", "")
     missing = [symbol for symbol in TYPE_NAMES if symbol not in energies]
     methods = {name: method for method, name in LEVELS.items()}
     if missing and level not in methods:
         raise E3DError(
-            f"{path} has no atomic energy of {missing[0]} and its level of theory, {level!r}, is "
-            f"none of {', '.join(methods)}; add it to the root attribute 'atomic_energies'"
+            f"{paths[-1]} has no atomic energy of {missing[0]} and its level of theory, {level!r}, "
+            f"is none of {', '.join(methods)}; add it to the root attribute 'atomic_energies'"
         )
     energies |= isolated_atoms(methods[level], missing) if missing else {}
     return {symbol: round(energies[symbol], 9) for symbol in TYPE_NAMES}
@@ -84,7 +87,7 @@ def atomic_energies(path: str) -> dict[str, float]:
 
 def architecture(settings: Settings) -> dict[str, Any]:
     """Arguments of `allegro.model.AllegroModel`; statistics of the training data left to nequip."""
-    shifts = atomic_energies(settings.dataset)
+    shifts = atomic_energies((settings.dataset, *settings.more_datasets))
     if settings.initial_checkpoint:
         trained = read_metadata(Path(settings.initial_checkpoint))["architecture"]
         return {**trained, "seed": settings.seed, "per_type_energy_shifts": shifts}

@@ -9,13 +9,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from ase import Atoms
-from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 from nequip.data import AtomicDataDict, from_dict
 from nequip.data.dataset import AtomicDataset
 from nequip.data.transforms import NeighborListTransform
 from torch.utils.data import DataLoader, Sampler
 
-from e3d.dataset import TYPE_NAMES, Dataset, Molecule
+from e3d.dataset import TYPE_NAMES, Molecule, read_molecules
 from e3d.errors import E3DError
 from e3d.split import conformation_folds, fold
 
@@ -117,31 +116,7 @@ def loader(
     return DataLoader(dataset, batch_size=batch_size, generator=generator, **options)
 
 
-@lru_cache
-def _molecules(path: str) -> tuple[list[Molecule], dict[str, float]]:
-    """Usable molecules of a file and its zero: read once for all parts."""
-    with Dataset(path) as dataset:
-        return list(dataset.usable()), dataset.atomic_energies("aligned")
-
-
-def _read(
-    paths: tuple[str, ...], elements: tuple[str, ...]
-) -> tuple[list[Molecule], dict[str, float]]:
-    """Molecules of all files that are made of `elements`, and their common zero."""
-    molecules: list[Molecule] = []
-    zero: dict[str, float] = {}
-    wanted = {NUMBER_OF_SYMBOL[symbol] for symbol in elements}
-    for path in paths:
-        found, energies = _molecules(path)
-        for symbol in zero.keys() & energies.keys():
-            if abs(zero[symbol] - energies[symbol]) > 1e-6:
-                raise E3DError(
-                    f"{path} has {energies[symbol]:.6f} eV for an atom of {symbol}, {paths[0]} "
-                    f"{zero[symbol]:.6f} eV; train on files of one level of theory"
-                )
-        zero = energies | zero
-        molecules += [m for m in found if not wanted or set(m.atomic_numbers.tolist()) <= wanted]
-    return molecules, zero
+_read = lru_cache(read_molecules)  # once for all parts
 
 
 @lru_cache  # nequip instantiates every data set twice: for its statistics, and to train
@@ -149,9 +124,10 @@ def _frames(
     paths: tuple[str, ...], part: Part, cutoff_A: float, held_out: HeldOut, n_conformations: int,
     per_molecule: int, elements: tuple[str, ...], seed: int, labels: str,
 ) -> list[AtomicDataDict.Type]:  # fmt: skip
-    molecules, zero = _read(paths, elements)
+    molecules, zero = _read(paths)
+    wanted = set(elements) or set(TYPE_NAMES)
     names, structures = [], []
-    for molecule in select(molecules, part, held_out):
+    for molecule in select((m for m in molecules if set(m.symbols) <= wanted), part, held_out):
         structures += list(_structures(molecule))
         names += [molecule.canonical_smiles] * len(molecule)
     if labels == "shuffled":
