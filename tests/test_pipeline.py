@@ -14,7 +14,7 @@ from e3d.paths import BOOK, ROOT
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
-SLOW = {"label_alignment", "label_bulk", "train", "finetune"}
+SLOW = {name for name, stage in STAGES.items() if name.startswith("label_") or "foreach" in stage}
 ANALYSES = [
     name
     for name, stage in STAGES.items()
@@ -90,9 +90,11 @@ def test_an_analysis_really_runs_on_a_fresh_clone(name: str) -> None:
 
 
 def test_training_depends_on_as_little_as_possible() -> None:
-    for name in ("train", "finetune"):
+    trainings = [name for name, stage in STAGES.items() if "foreach" in stage]
+    assert {"train", "study", "finetune"} <= set(trainings)
+    for name in trainings:
         modules = [d for d in STAGES[name]["do"]["deps"] if d.startswith("lib/")]
-        assert modules == ["lib/e3d/training.py"]
+        assert modules == ["lib/e3d/training.py", "lib/e3d/training_data.py"]
 
 
 def test_every_dependency_exists_or_is_made_by_a_stage() -> None:
