@@ -17,7 +17,7 @@ SMALL: dict[str, list[str]] = {
     "03_decomposition": [
         "runs=[finetuned-s0, finetuned-s1]",
         "untrained_like=[finetuned-s0]",
-        "data_sets={dft: data/dft-small.h5}",
+        "data_sets={dft: [data/dft-small.h5]}",
         "n_resamples=20",
     ],
     "04_bde": ["n_resamples=50"],

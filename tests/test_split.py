@@ -16,6 +16,7 @@ from e3d.split import (
     assert_no_leak,
     conformation_fold,
     conformation_folds,
+    draw,
     fold,
     split_table,
 )
@@ -115,3 +116,16 @@ def test_a_leak_is_found() -> None:
 def test_an_unparsable_smiles_has_no_fold() -> None:
     with pytest.raises(E3DError, match="cannot be parsed"):
         fold("C(")
+
+
+def test_a_draw_holds_the_test_fold_and_what_is_to_be_kept() -> None:
+    with Dataset("data/dft-small.h5") as dataset:
+        molecules = list(dataset.usable())
+    test = {m.canonical_smiles for m in molecules if fold(m.canonical_smiles) == "test"}
+    drawn = draw(molecules, 40, keep=["CC"], seed=1)
+    names = [m.canonical_smiles for m in drawn]
+    assert len(set(names)) == 40
+    assert test | {"CC"} <= set(names)
+    assert names == [m.canonical_smiles for m in molecules if m.canonical_smiles in set(names)]
+    assert len(draw(molecules, 1000)) == len(molecules)
+    assert {m.canonical_smiles for m in draw(molecules, 1)} == test

@@ -38,6 +38,8 @@ FORMATION_LIMIT = 1.0
 STEEP = f"gradient beyond {GRADIENT_LIMIT:g} hartree/bohr"
 #: Energies closer than this, in hartree, do not tell up from down.
 FLAT = 1e-4
+#: Conformations of a molecule that are turned to fit, which takes a while.
+MAX_TURNED = 4
 #: Conformations from which the sign of the gradients can be judged at least.
 MIN_UPHILL = 5
 #: Findings of one kind that are listed; more are counted.
@@ -264,7 +266,7 @@ def _count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
     lowest = int(np.argmin(energies))
     if positions.shape[1] < 2:
         return
-    for k in np.flatnonzero(energies > energies[lowest] + FLAT):
+    for k in np.flatnonzero(energies > energies[lowest] + FLAT)[:MAX_TURNED]:
         with warnings.catch_warnings():  # a linear molecule can be turned about its axis
             warnings.simplefilter("ignore", UserWarning)
             turn, _ = Rotation.align_vectors(positions[k], positions[lowest])

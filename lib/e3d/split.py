@@ -7,9 +7,10 @@ a molecule held out anywhere is held out of every data set and every pre-trainin
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from e3d.dataset import Molecule, canonical_smiles
@@ -68,6 +69,22 @@ def _conformation_fold(canonical: str, index: int, temperature: int | None) -> F
     if of_molecule != "train" or temperature == 0:
         return of_molecule
     return _draw(f"{canonical} {index}", CONFORMATION_SHARES)
+
+
+def draw(
+    molecules: Sequence[Molecule], n_molecules: int, *, keep: Iterable[str] = (), seed: int = 0
+) -> list[Molecule]:
+    """Some of many molecules, in their order: all of the test fold, those of `keep`, and others at
+    random until there are `n_molecules`.
+
+    keep: canonical SMILES.
+    """
+    kept = set(keep)
+    names = [molecule.canonical_smiles for molecule in molecules]
+    fixed = np.array([name in kept or fold(name) == "test" for name in names], dtype=bool)
+    others = np.random.default_rng(seed).permutation(np.flatnonzero(~fixed))
+    chosen = [*np.flatnonzero(fixed), *others[: max(n_molecules - int(fixed.sum()), 0)]]
+    return [molecules[k] for k in sorted(chosen)]
 
 
 def split_table(molecules: Mapping[str, Iterable[str]]) -> pd.DataFrame:
