@@ -1,39 +1,16 @@
 """The decomposition is exact, invariant and local, and a wrong one is caught."""
 
-from itertools import pairwise
-
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.build import make_supercell as supercell
+from models import TYPES, random_model
 
-from e3d import edges, tables
-from e3d.dataset import Molecule
+from e3d import edges
 from e3d.errors import E3DError
-from e3d.model import Model, _as_model, build, untrained
-from e3d.topology import path_shares
-
-TYPES = ["H", "C", "N", "O"]
-
-
-def architecture(dtype: str, **changes) -> dict:
-    """A small Allegro whose scales, neighbour numbers and shifts differ from type to type."""
-    return {
-        "seed": 3, "model_dtype": dtype, "type_names": TYPES, "r_max": 4.0, "l_max": 1,
-        "num_layers": 2, "num_scalar_features": 8, "num_tensor_features": 4,
-        "radial_chemical_embed": {"_target_": "allegro.nn.TwoBodyBesselScalarEmbed"},
-        "avg_num_neighbors": {"H": 6.0, "C": 8.0, "N": 9.0, "O": 5.0},
-        "per_type_energy_scales": {"H": 1.3, "C": 4.0, "N": 3.0, "O": 2.0},
-        "per_type_energy_shifts": {"H": -13.6, "C": -1030.0, "N": -1485.0, "O": -2042.0},
-    } | changes  # fmt: skip
-
-
-def random_model(dtype: str = "float64", **changes) -> Model:
-    settings = architecture(dtype, **changes)
-    return _as_model(f"random-{dtype}", build(settings), "cpu", {"architecture": settings})
+from e3d.model import Model
 
 
 @pytest.fixture(scope="module")
@@ -257,42 +234,7 @@ def test_coinciding_atoms_and_empty_structures_are_refused(model):
         one(model, Atoms("CO", np.zeros((2, 3))))
 
 
-# Paths, dressed energies, shares
-
-
-def test_every_shortest_path_gets_an_equal_share():
-    square = np.array([[0, 1], [1, 2], [2, 3], [0, 3]])
-    apart, shares = path_shares(square, np.array([[0, 2], [0, 1], [1, 3]]))
-    assert apart.tolist() == [2, 1, 2]
-    assert shares[:, 0].tolist() == [0.25] * 4
-    assert shares[:, 1].tolist() == [1, 0, 0, 0]
-    # two paths 0-1-2-4 and 0-1-3-4: the bond they have in common gets twice as much
-    fork = np.array([[0, 1], [1, 2], [1, 3], [2, 4], [3, 4], [5, 6]])
-    apart, shares = path_shares(fork, np.array([[0, 4], [0, 5]]))
-    assert apart.tolist() == [3, 0]
-    np.testing.assert_allclose(shares[:, 0], [1 / 3, 1 / 6, 1 / 6, 1 / 6, 1 / 6, 0])
-    assert not shares[:, 1].any()
-
-
-def test_path_shares_agree_with_networkx():
-    import networkx as nx
-
-    graph = nx.gnm_random_graph(9, 12, seed=5)
-    bonds = np.array(sorted(tuple(sorted(e)) for e in graph.edges))
-    pairs = np.array([(i, j) for i in range(9) for j in range(i + 1, 9)])
-    apart, shares = path_shares(bonds, pairs)
-    number = {tuple(bond): k for k, bond in enumerate(bonds.tolist())}
-    for column, (i, j) in enumerate(pairs.tolist()):
-        if not nx.has_path(graph, i, j):
-            assert apart[column] == 0
-            continue
-        paths = list(nx.all_shortest_paths(graph, i, j))
-        expected = np.zeros(len(bonds))
-        for path in paths:
-            for a, b in pairwise(path):
-                expected[number[min(a, b), max(a, b)]] += 1 / len(paths) / (len(path) - 1)
-        assert apart[column] == len(paths[0]) - 1
-        np.testing.assert_allclose(shares[:, column], expected, atol=1e-12)
+# Dressed energies
 
 
 def ethanol_bonds() -> tuple[Atoms, np.ndarray]:
@@ -332,85 +274,3 @@ def test_dressed_energies_do_not_see_energy_moved_between_bonds_and_geminal_pair
         edges.dressed_bond_energies(gauge, bonds)[0], edges.dressed_bond_energies(d, bonds)[0],
         atol=1e-9,
     )  # fmt: skip
-
-
-# Tables
-
-
-def molecule_of(smiles: str, name: str) -> Molecule:
-    from e3d.molecule import embed, mapped_smiles, parse_smiles
-
-    graph = parse_smiles(smiles)
-    numbers = np.array([a.GetAtomicNum() for a in graph.GetAtoms()])
-    position = embed(graph, seed=1)
-    frames = np.stack([position * 1.05, position])
-    return Molecule(
-        name, "", mapped_smiles(graph), numbers, frames, np.array([-1.0, -2.0]),
-        np.zeros(2), np.zeros_like(frames), np.array([300, 0]),
-    )  # fmt: skip
-
-
-def test_tables_hold_what_the_functions_give(model):
-    molecules = [molecule_of("CCO", "ethanol"), molecule_of("[H][H]", "hydrogen")]
-    runs = {"a": model, "b": untrained(model, seed=1)}
-    zero = dict.fromkeys(TYPES, -0.1)
-    bonds, per_molecule = tables.edge_tables(runs, molecules, atomic_energies=zero)
-    assert len(bonds) == 8 + 1
-    assert bonds["class"].tolist().count("C-H") == 5
-    ethanol = bonds[bonds["molecule"] == "ethanol"]
-    relaxed = Atoms(molecules[0].atomic_numbers, molecules[0].positions[1])
-    pairs = ethanol[["i", "j"]].to_numpy()
-    np.testing.assert_allclose(
-        ethanol["length_A"], [relaxed.get_distance(i, j) for i, j in pairs], atol=1e-12
-    )
-    for run, each in runs.items():
-        d = one(each, relaxed)
-        np.testing.assert_allclose(ethanol[f"bare:{run}"], edges.bond_energies(d, pairs))
-        np.testing.assert_allclose(ethanol[f"dressed:{run}"],
-                                   edges.dressed_bond_energies(d, pairs)[0])  # fmt: skip
-        row = per_molecule.query("molecule == 'ethanol' and run == @run").iloc[0]
-        assert row["model_eV"] == pytest.approx(d.edge_energies.sum(), abs=1e-9)
-        assert row["label_eV"] == pytest.approx(-2.0 + 0.9)
-        by_distance = edges.topological_energies(d, pairs)
-        for k in (1, 2, 3):
-            assert row[f"apart_{k}"] == pytest.approx(by_distance[k], abs=1e-9)
-        assert row[list(tables.APART_COLUMNS)].sum() == pytest.approx(row["model_eV"], abs=1e-9)
-    assert not np.allclose(bonds["bare:a"], bonds["bare:b"])
-    assert bonds.equals(tables.bond_table(runs, molecules))
-
-
-def test_shares_are_ratios_of_sums_averaged_over_seeds():
-    columns = list(tables.APART_COLUMNS)
-    values = {("a", "x-s0"): [-9.0, -1, 0, 0, 0], ("b", "x-s0"): [-18.0, -2, 0, 0, 0],
-              ("a", "x-s1"): [-11.0, 1, 0, 0, 0], ("b", "x-s1"): [-22.0, 2, 0, 0, 0],
-              ("a", "y"): [-5.0, -3, -2, 0, 0], ("h2", "x-s0"): [-4.0, 0, 0, 0, 0]}  # fmt: skip
-    table = pd.DataFrame(values.values(), columns=columns)
-    table[["molecule", "run"]] = list(values)
-    table["n_atoms"] = np.where(table["molecule"] == "h2", 2, 5)
-    found = tables.topological_shares(table, n_resamples=50).set_index(["ensemble", "apart"])
-    bonds = found.loc["x", "apart_1"]
-    assert bonds["share"] == pytest.approx((0.9 + 1.1) / 2)
-    assert bonds["seed_std"] == pytest.approx(0.2 / np.sqrt(2))
-    assert (bonds["low"], bonds["high"]) == pytest.approx((1.0, 1.0))  # both molecules agree
-    assert (bonds["n_molecules"], bonds["n_runs"]) == (2, 2)
-    assert found.loc["y"]["share"].tolist() == pytest.approx([0.5, 0.3, 0.2, 0, 0])
-
-
-def test_a_molecule_without_relaxed_geometry_is_refused(model):
-    ethanol = molecule_of("CCO", "ethanol")
-    hot = Molecule(**{**ethanol.__dict__, "temperatures": np.array([300, 600])})
-    with pytest.raises(E3DError, match="no conformation with temperature 0"):
-        tables.bond_table({"a": model}, [hot])
-
-
-def test_map_counts_every_pair_once_in_the_right_bin(model):
-    structures = [molecule("CH3CH2OH"), molecule("H2O")]
-    decompositions = list(edges.decompose(model, structures))
-    found = tables.energy_map(decompositions, length_step=0.1, energy_step=0.2)
-    all_pairs = [edges.pair_energies(d) for d in decompositions]
-    assert found["count"].sum() == sum(len(p.energies) for p in all_pairs)
-    assert set(found["pair"]) == {"C-C", "C-H", "C-O", "H-H", "H-O"}
-    water = all_pairs[1]
-    k = int(np.argmin(water.lengths))
-    near = found[(found["pair"] == "H-O") & ((found["length_A"] - water.lengths[k]).abs() <= 0.05)]
-    assert ((near["energy_eV"] - water.energies[k]).abs() <= 0.1 + 1e-9).any()
