@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from e3d import edges, graphs, provenance, tables, training
 from e3d import molecule as molecules_
+from e3d.configuration import Settings, configuration
 from e3d.dataset import Dataset, Molecule, write_dataset
 from e3d.model import Model, load_model
 from e3d.paths import CHECKPOINTS, DATA, LABELS, ROOT
@@ -178,13 +179,13 @@ def one_worker_over_two(bench: Bench) -> Iterator[float]:
 
 def training_over_nequip_train(bench: Bench) -> Iterator[float]:
     """`e3d.training.train` over nequip-train with the same configuration."""
-    settings = training.Settings(
+    settings = Settings(
         dataset=str(DATA / "dft-small.h5"), steps=bench.size.steps, compile=False, l_max=1
     )
     for k in range(bench.size.repeats):
         folder = bench.folder / f"bare-{k}"
         folder.mkdir()
-        content = yaml.safe_dump(training.configuration(settings, folder), sort_keys=False)
+        content = yaml.safe_dump(configuration(settings, folder), sort_keys=False)
         (folder / "config.yaml").write_text(content)
         bare = [sys.executable, "-m", "nequip.scripts.train", "-cp", str(folder), "-cn", "config",
                 f"hydra.run.dir={folder}"]  # fmt: skip

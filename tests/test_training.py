@@ -19,13 +19,13 @@ import torch
 from ase import Atoms
 
 from e3d import training
+from e3d.configuration import Settings
 from e3d.dataset import TYPE_NAMES, Dataset
 from e3d.edges import decompose
 from e3d.errors import E3DError
 from e3d.evaluation import predict
 from e3d.model import load_model, snapshot_steps, untrained
 from e3d.split import fold
-from e3d.training import Settings
 from e3d.training_data import Passes, SpiceFold, _frames, _read, loader, select
 
 DFT = Path("data/dft-small.h5")
@@ -244,7 +244,7 @@ def test_the_checkpoint_predicts_what_nequip_predicts(
 def test_a_killed_training_takes_nequip_with_it_and_goes_on(labels: Path, tmp_path: Path) -> None:
     settings = tiny(labels, steps=400)
     script = (
-        "from e3d.training import Settings, train\n"
+        "from e3d.configuration import Settings\nfrom e3d.training import train\n"
         f"train(Settings(**{asdict(settings)!r}), {str(tmp_path / 'run')!r}, "
         f"work={str(tmp_path / 'work')!r})"
     )
