@@ -69,7 +69,7 @@ def test_alternative_text_goes_where_the_book_looks_for_it() -> None:
 def test_a_chapter_without_notebook_or_record_stops_the_build(tmp_path: Path, missing: str) -> None:
     for folder in ("pages", "executed", "records"):
         (tmp_path / folder).mkdir()
-    (tmp_path / "pages" / "_toc.yml").write_text("root: 04_bde\nchapters: []\n")
+    (tmp_path / "pages" / "_toc.yml").write_text("format: jb-book\nroot: 04_bde\n")
     if missing != "notebook":
         nbformat.write(nbformat.v4.new_notebook(), tmp_path / "executed" / "04_bde.ipynb")
     if missing != "record":

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from e3d import emergence
 from e3d.errors import E3DError
@@ -35,3 +36,25 @@ def test_a_common_cause_leaves_no_partial_correlation() -> None:
     assert emergence.partial_spearman(x, y, cause) == pytest.approx(0, abs=0.06)
     assert np.isnan(emergence.partial_spearman(x, np.ones(2000), cause))
     assert np.isnan(emergence.partial_spearman(cause, y, cause))
+
+
+def test_a_detour_does_not_count_as_arrived() -> None:
+    detour = [0, 0, 1, 0.2, 0.5, 0.8, 0.95, 1]
+    assert emergence.onset(STEPS, detour, 0.9) > 1000
+    assert emergence.decades(STEPS, detour) > emergence.decades(STEPS, [0, 0, 1, 1, 1, 1, 1, 1])
+
+
+def test_several_causes_are_held_fixed_at_once() -> None:
+    rng = np.random.default_rng(0)
+    causes = rng.normal(size=(2000, 2))
+    x, y = (causes.sum(axis=1) + rng.normal(size=2000) for _ in range(2))
+    assert emergence.partial_spearman(x, y, causes[:, 0]) > 0.3
+    assert emergence.partial_spearman(x, y, causes) == pytest.approx(0, abs=0.1)
+
+
+def test_one_cause_agrees_with_the_formula() -> None:
+    rng = np.random.default_rng(1)
+    x, y, z = rng.normal(size=(3, 50)) + rng.normal(size=50)
+    xy, xz, yz = (stats.spearmanr(*pair).statistic for pair in ((x, y), (x, z), (y, z)))
+    formula = (xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2))
+    assert emergence.partial_spearman(x, y, z) == pytest.approx(formula)

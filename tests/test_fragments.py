@@ -1,5 +1,6 @@
 """Fragment dissociation energies: which bonds break, into what, and what the species cost."""
 
+import gc
 from pathlib import Path
 
 import ase.io
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from e3d import fragments
+from e3d import fragments, quantum
 from e3d.dataset import Dataset
 from e3d.errors import E3DError
 from e3d.fragments import (
@@ -18,7 +19,7 @@ from e3d.fragments import (
     read_species,
 )
 from e3d.quantum import gfn2, relax
-from e3d.units import EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
+from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 
 SINGLE = ("C-C", "C-H", "C-O", "H-O", "C-N", "H-N")
 
@@ -141,3 +142,25 @@ def test_the_first_bond_of_methane_by_dft(tmp_path: Path) -> None:
     assert species.loc["[CH3]", "spin_square"] == pytest.approx(0.75, abs=0.01)
     table = fragment_bdes(dissociations("C", ["C-H"]), species)
     assert table["fragment_bde_kcal_per_mol"].tolist() == pytest.approx([112.57], abs=1.5)
+
+
+# PySCF leaves its temporary files to the garbage collector
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_dft_minimum_has_small_forces() -> None:
+    numbers = np.array([8, 1, 1])
+    start = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+    start = quantum.relax(numbers, start)
+    curvature = quantum._gfn2_curvature(numbers, start, 0)
+    assert np.linalg.eigvalsh(curvature).min() > 0
+    np.testing.assert_allclose(curvature, curvature.T)
+    found = quantum.relax_wb97m(numbers, start, fmax=0.05)
+    mean_field = quantum.kohn_sham(numbers, found / ANGSTROM_PER_BOHR, basis="def2-svp")
+    quantum.converged_energy(mean_field)
+    gradient = mean_field.nuc_grad_method().kernel()
+    forces = gradient * EV_PER_HARTREE / ANGSTROM_PER_BOHR
+    assert np.linalg.norm(forces, axis=1).max() < 0.06
+    bonds = np.linalg.norm(found[1:] - found[0], axis=1)
+    assert bonds[0] == pytest.approx(bonds[1], abs=0.005)
+    assert 0.94 < bonds[0] < 1.0
+    del mean_field
+    gc.collect()  # here, where the warning is expected

@@ -38,3 +38,24 @@ def test_every_bond_has_one_motif() -> None:
     assert names.count("cumulated") == 2
     assert names.count("strained ring") == 3
     assert names.count(motifs.ORDINARY) == len(names) - 5
+
+
+def test_surroundings_of_bonds() -> None:
+    graph = parse_smiles("NOCC=CCC")
+    pairs = bond_pairs(graph).tolist()
+    told = dict(
+        zip(
+            [tuple(pair) for pair in pairs],
+            motifs.motifs_of(graph, pairs, motifs.SURROUNDINGS),
+            strict=True,
+        )
+    )
+    assert told[0, 1] == "lone pairs on both atoms"
+    assert told[1, 2] == told[2, 3] == told[5, 6] == "at or next to a multiple bond"
+    assert told[3, 4] == "multiple bond"
+    hydrogens = {
+        atom: [name for pair, name in told.items() if pair[0] == atom and pair[1] > 6]
+        for atom in (0, 2, 6)
+    }
+    assert set(hydrogens[0]) == {motifs.ORDINARY} == set(hydrogens[6])
+    assert set(hydrogens[2]) == {"at or next to a multiple bond"}

@@ -22,8 +22,14 @@ SMALL: dict[str, list[str]] = {
     ],
     "04_bde": ["n_resamples=50"],
     "05_entropy": ["n_resamples=20", "n_permutations=5", "n_wiberg_molecules=200"],
-    "06_limitations": ["n_resamples=50"],
-    "07_answer": [],
+    "06_runs": ["only=[n100-s0, n1000-s0, l_max-1-s0]", "n_test=20"],
+    "07_scaling": ["n_resamples=50"],
+    "08_emergence": ["n_resamples=50"],
+    "09_identifiability": ["n_resamples=20"],
+    "12_misses": ["n_resamples=50"],
+    "13_limitations": ["n_resamples=50"],
+    "14_synthesis": ["n_resamples=50"],
+    "15_answer": [],
 }
 
 

@@ -91,7 +91,7 @@ def test_an_analysis_really_runs_on_a_fresh_clone(name: str) -> None:
 
 def test_training_depends_on_as_little_as_possible() -> None:
     trainings = [name for name, stage in STAGES.items() if "foreach" in stage]
-    assert {"train", "finetune"} <= set(trainings)
+    assert {"train", "study", "finetune"} <= set(trainings)
     for name in trainings:
         modules = [d for d in STAGES[name]["do"]["deps"] if d.startswith("lib/")]
         expected = ("configuration", "training", "training_data")

@@ -47,14 +47,27 @@ def test_groups_are_drawn_whole() -> None:
 def test_a_law_without_floor_does_not_stop_falling() -> None:
     steps = scaling.local_exponents(falling(), SIZES, np.arange(200))
     assert steps["value"].to_numpy() == pytest.approx(0.4, abs=0.05)
-    assert scaling.stops_falling(steps) is None
+    assert scaling.stops_falling(falling(), SIZES, np.arange(200)) is None
 
 
 def test_where_a_floor_is_reached_errors_stop_falling() -> None:
     errors = falling(seed_spread=0.05)
     errors[:, 3:] = errors[:, 2:3]  # nothing gained beyond the third size
-    steps = scaling.local_exponents(errors, SIZES, np.arange(200))
-    assert scaling.stops_falling(steps) == 1000
+    assert scaling.stops_falling(errors, SIZES, np.arange(200)) == 1000
+    errors[:, 3] *= 1.2  # worse again, so only the largest is as good as itself
+    assert scaling.stops_falling(errors, SIZES, np.arange(200)) is None
+
+
+def test_a_floor_is_told_from_a_small_exponent() -> None:
+    sizes = [100, 300, 1000, 3000, 10_000, 30_000, 100_000]
+    rng = np.random.default_rng(0)
+    law = 2.0 * (np.array(sizes) / 100) ** -0.7 + 0.5
+    errors = law[None, :, None] * rng.gamma(50, 1 / 50, size=(300, 7, 3))
+    found = scaling.law_with_floor(errors, sizes, np.arange(300), n_resamples=100)
+    for name, true in {"exponent": 0.7, "floor": 0.5}.items():
+        assert found[name]["low"] < true < found[name]["high"]
+        assert found[name]["value"] == pytest.approx(true, rel=0.1)
+    assert scaling.power_law(errors, sizes, np.arange(300))["value"] < 0.4
 
 
 def test_a_ratio_of_the_same_rows_is_sharper_than_the_rows() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import yaml
+from sphinx_external_toc.parsing import parse_toc_yaml
 
 from e3d.errors import E3DError
 from e3d.paths import BOOK, EXECUTED, PROVENANCE
@@ -77,8 +77,7 @@ def assemble(source: Path, pages: Path, executed: Path, records: Path) -> None:
 
 def chapters(toc: Path) -> list[str]:
     """Names of the pages in a table of contents, the landing page first."""
-    content = yaml.safe_load(toc.read_text())
-    return [content["root"], *(entry["file"] for entry in content["chapters"])]
+    return list(parse_toc_yaml(toc))
 
 
 def with_record(notebook: nbformat.NotebookNode, record: dict[str, Any]) -> nbformat.NotebookNode:

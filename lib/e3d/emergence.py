@@ -22,15 +22,14 @@ def progress(values: Numbers) -> Float[np.ndarray, " n"]:
 
 
 def onset(steps: Numbers, values: Numbers, share: float = 0.5) -> float:
-    """Gradient step at which `share` of the change is made first, interpolated in log(1 + step).
+    """Gradient step from which on at least `share` of the change is made, in log(1 + step).
 
-    steps: (n,) rising; values: (n,), the first of them before training.
+    steps: (n,) rising; values: (n,), the first of them before training. Interpolated after the last
+    value below the share, so that a detour on the way counts as not having arrived.
     """
     made = progress(values)
     x = np.log10(1 + np.asarray(steps, dtype=float))
-    k = int(np.argmax(made >= share))
-    if k == 0:
-        return float(steps[0])
+    k = int(np.flatnonzero(made < share)[-1]) + 1
     weight = (share - made[k - 1]) / (made[k] - made[k - 1])
     return float(10 ** (x[k - 1] + weight * (x[k] - x[k - 1])) - 1)
 
@@ -41,14 +40,21 @@ def decades(steps: Numbers, values: Numbers, low: float = 0.1, high: float = 0.9
     return float(np.log10(last / first))
 
 
-def partial_spearman(x: Numbers, y: Numbers, given: Numbers) -> float:
-    """Rank correlation of x and y with the rank of `given` held fixed; NaN without variation.
+def partial_spearman(
+    x: Numbers, y: Numbers, given: Float[np.ndarray, " n"] | Float[np.ndarray, "n m"]
+) -> float:
+    """Rank correlation of x and y with the ranks of `given` held fixed; NaN without variation.
 
-    (r_xy − r_xz r_yz) / √((1 − r_xz²)(1 − r_yz²)), r Spearman's (Kendall 1942).
+    given: (n,) or (n, m) for several. Pearson's correlation of what least squares on the ranks of
+    `given` leaves of the ranks of x and of y.
     """
-    columns = np.column_stack([np.asarray(v, dtype=float) for v in (x, y, given)])
-    if len(columns) < 4 or (np.ptp(columns, axis=0) == 0).any():
+    held = np.asarray(given, dtype=float).reshape(len(np.asarray(x)), -1)
+    columns = np.column_stack([np.asarray(x, dtype=float), np.asarray(y, dtype=float), held])
+    if len(columns) < columns.shape[1] + 1:
         return float("nan")
-    xy, xz, yz = stats.spearmanr(columns).statistic[[0, 0, 1], [1, 2, 2]]
-    scale = (1 - xz**2) * (1 - yz**2)
-    return float((xy - xz * yz) / np.sqrt(scale)) if scale > 1e-12 else float("nan")
+    ranks = stats.rankdata(columns, axis=0)
+    design = np.column_stack([np.ones(len(ranks)), ranks[:, 2:]])
+    left = ranks[:, :2] - design @ np.linalg.lstsq(design, ranks[:, :2], rcond=None)[0]
+    if (np.var(left, axis=0) < 1e-9 * np.maximum(np.var(ranks[:, :2], axis=0), 1)).any():
+        return float("nan")
+    return float(np.corrcoef(left.T)[0, 1])

@@ -146,7 +146,7 @@ def label_species(
     out = Path(out)
     if out.exists():
         raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
-    names = sorted(set(species), key=lambda s: (len(s), s))
+    names = sorted(set(species), key=lambda s: (molecule.parse_smiles(s).GetNumAtoms(), s))
     folder = out.with_name(f"{out.name}.parts")
     folder.mkdir(parents=True, exist_ok=True)
     pieces = {name: folder / _piece(name) for name in names}

@@ -1,30 +1,43 @@
-"""Bonds that are not standard ones: strained, charge-separated, cumulated."""
+"""Bonds told apart by what is around them: strained, charge-separated, cumulated, conjugated."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 
 from rdkit import Chem
 
-#: SMARTS of each motif; every bond of a match belongs to it.
+#: SMARTS of non-standard bonds; every bond of a match belongs to the motif.
 MOTIFS = {
     "strained ring": "[r3,r4]@[r3,r4]",
     "charge-separated": "[!+0]~*",
     "cumulated": "*=[#6X2]=*",
 }
-_PATTERNS = {name: Chem.MolFromSmarts(smarts) for name, smarts in MOTIFS.items()}
+#: SMARTS of what may set a bond apart from others of its class, of any order.
+SURROUNDINGS = {
+    "multiple bond": "[*]=,#,:[*]",
+    "lone pairs on both atoms": "[N,O,F,S,Cl]-[N,O,F,S,Cl]",
+    "at or next to a multiple bond": "[$(*=*),$(*#*),$(*:*),$(*-*=*),$(*-*#*),$(*-*:*)]-*",
+}
 #: What a bond is when no motif has it.
 ORDINARY = "ordinary"
 
 
-def motif_bonds(molecule: Chem.Mol) -> dict[str, set[tuple[int, int]]]:
+@cache
+def _pattern(smarts: str) -> Chem.Mol:
+    return Chem.MolFromSmarts(smarts)
+
+
+def motif_bonds(
+    molecule: Chem.Mol, motifs: Mapping[str, str] = MOTIFS
+) -> dict[str, set[tuple[int, int]]]:
     """Bonds i < j of a molecule by motif; a motif that it does not have has none.
 
     The orders and formal charges are those of the SMILES: carbon monoxide as `[C-]#[O+]` is
     charge-separated, as `C=O` it would not be.
     """
     found: dict[str, set[tuple[int, int]]] = {}
-    for name, pattern in _PATTERNS.items():
+    for name, pattern in ((name, _pattern(smarts)) for name, smarts in motifs.items()):
         ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in pattern.GetBonds()]
         found[name] = {
             (min(match[a], match[b]), max(match[a], match[b]))
@@ -34,12 +47,14 @@ def motif_bonds(molecule: Chem.Mol) -> dict[str, set[tuple[int, int]]]:
     return found
 
 
-def motifs_of(molecule: Chem.Mol, pairs: Iterable[Sequence[int]]) -> list[str]:
-    """For each bond i–j the first motif, in the order of `MOTIFS`, that it is part of.
+def motifs_of(
+    molecule: Chem.Mol, pairs: Iterable[Sequence[int]], motifs: Mapping[str, str] = MOTIFS
+) -> list[str]:
+    """For each bond i–j the first motif, in their order, that it is part of.
 
     A bond without one is `ordinary`.
     """
-    found = motif_bonds(molecule)
+    found = motif_bonds(molecule, motifs)
     return [
         next((name for name, bonds in found.items() if (min(i, j), max(i, j)) in bonds), ORDINARY)
         for i, j in pairs

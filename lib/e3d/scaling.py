@@ -2,21 +2,26 @@
 
 Errors stand in arrays (n rows, k sizes, s seeds): rows are what is tested (conformations,
 reactions), all models see the same rows. Intervals come from a bootstrap that draws groups of rows
-(molecules) and, for every size, seeds.
+(molecules) and seeds. A seed is drawn for all sizes at once, because its smaller data sets are
+parts of its larger ones; few seeds say little about their own spread.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy.optimize import OptimizeWarning, curve_fit
 
 from e3d.errors import E3DError
-from e3d.statistics import Estimate, Labels, Numbers, interval, rows_by_group
+from e3d.statistics import CONFIDENCE, Estimate, Labels, Numbers, interval, rows_by_group
 
+#: Larger exponents than this are no power law but a step.
+STEEPEST = 3.0
 #: Errors of n rows, for k sizes, by s models each.
 Errors: TypeAlias = Float[np.ndarray, "n k s"]
 
@@ -24,7 +29,7 @@ Errors: TypeAlias = Float[np.ndarray, "n k s"]
 def resampled_means(
     errors: Errors, groups: Labels, *, n_resamples: int = 1000, seed: int = 0
 ) -> Float[np.ndarray, "n_resamples k"]:
-    """Mean error of each size over resamples of groups of rows, and of seeds within each size.
+    """Mean error of each size over resamples of groups of rows, and of seeds.
 
     Raises E3DError when an error is missing or there is not one group per row.
     """
@@ -44,8 +49,7 @@ def resampled_means(
     for b in range(n_resamples):
         drawn = np.bincount(rng.integers(len(members), size=len(members)), minlength=len(members))
         by_seed = np.tensordot(drawn, sums, axes=1) / (drawn @ counts)
-        seeds = of_seeds.integers(s, size=(k, s))
-        means[b] = np.take_along_axis(by_seed, seeds, axis=1).mean(axis=1)
+        means[b] = by_seed[:, of_seeds.integers(s, size=s)].mean(axis=1)
     return means
 
 
@@ -79,18 +83,63 @@ def local_exponents(
     )
 
 
-def stops_falling(steps: pd.DataFrame) -> float | None:
-    """Size from which on no step lowers the error by more than its interval; None if all do.
+def law_with_floor(
+    errors: Errors, sizes: Numbers, groups: Labels, *, n_resamples: int = 200, seed: int = 0
+) -> dict[str, Estimate]:
+    """`exponent` x and `floor` c of mean error = a·size⁻ˣ + c, with c ≥ 0, and their intervals.
 
-    steps as of `local_exponents`. The size returned is the smallest that is as good, within the
-    intervals of the steps, as every larger one.
+    Least squares of the logarithms of the errors. sizes: at least four, positive; the floor has the
+    unit of the errors. NaN where the errors do not determine an exponent below `STEEPEST`; such
+    resamples are left out.
     """
-    stop = None
-    for _, step in steps[::-1].iterrows():
-        if step["low"] > 0:
-            break
-        stop = float(step["from"])
-    return stop
+    sizes = np.asarray(sizes, dtype=float)
+    centre = np.exp(np.log(sizes).mean())
+
+    def law(size: np.ndarray, a: float, x: float, c: float) -> np.ndarray:
+        return np.log(np.exp(a) * (size / centre) ** -x + c)
+
+    def fit(means: np.ndarray) -> np.ndarray:
+        start = (np.log(means[0] - 0.9 * means.min()), 0.5, 0.9 * means.min())
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error", OptimizeWarning)
+                limits = ([-np.inf, 0, 0], [np.inf, STEEPEST, np.inf])
+                found = curve_fit(law, sizes, np.log(means), start, bounds=limits)[0][1:]
+        except (RuntimeError, OptimizeWarning):
+            return np.full(2, np.nan)
+        return found if found[0] < 0.99 * STEEPEST else np.full(2, np.nan)
+
+    means = resampled_means(errors, groups, n_resamples=n_resamples, seed=seed)
+    sample = np.array([fit(row) for row in means])
+    values = fit(np.asarray(errors).mean(axis=(0, 2)))
+    n = len(errors)
+    return {
+        name: interval(float(values[k]), sample[:, k], n)
+        for k, name in enumerate(("exponent", "floor"))
+    }
+
+
+def stops_falling(
+    errors: Errors,
+    sizes: Numbers,
+    groups: Labels,
+    *,
+    tolerance: float = 0.05,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> float | None:
+    """Size from which on the error is as good as at the largest size; None while it still falls.
+
+    As good: not shown to exceed the error at the largest size by more than the share `tolerance`,
+    by the lower end of the interval of their ratio.
+    """
+    sizes = np.asarray(sizes, dtype=float)
+    means = resampled_means(errors, groups, n_resamples=n_resamples, seed=seed)
+    ratios = means / means[:, -1:]
+    low = np.quantile(ratios, (1 - CONFIDENCE) / 2, axis=0)
+    worse = np.flatnonzero(low > 1 + tolerance)
+    first = int(worse[-1]) + 1 if len(worse) else 0
+    return None if first == len(sizes) - 1 else float(sizes[first])
 
 
 def ratio(

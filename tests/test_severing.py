@@ -1,0 +1,85 @@
+"""What breaking a bond severs: an identity that holds, and cuts that are found."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase import Atoms
+from hypothesis import given
+from hypothesis import strategies as st
+from models import random_model
+
+from e3d import severing
+from e3d.dataset import Molecule
+from e3d.edges import decompose, pair_energies
+from e3d.molecule import bond_pairs, embed, from_mapped_smiles, mapped_smiles, parse_smiles
+from e3d.units import KCAL_PER_MOL_PER_EV
+
+
+def labelled(smiles: str, energy: float = -10.0) -> Molecule:
+    graph = parse_smiles(smiles)
+    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
+    return Molecule(
+        name=smiles,
+        smiles=mapped_smiles(graph),
+        subset="test",
+        atomic_numbers=numbers,
+        positions=embed(graph, seed=0)[None],
+        energies=np.array([energy]),
+        forces=np.zeros((1, len(numbers), 3)),
+        formation_energies=np.array([energy]),
+        temperatures=np.array([0]),
+    )
+
+
+def test_cutting_a_bond_tells_the_sides_apart() -> None:
+    bonds = np.array([[0, 1], [1, 2], [2, 3], [3, 1]])  # a tail on a ring of three
+    side = severing.side_of(bonds, 0, 4)
+    assert side is not None
+    assert side.tolist() == [True, False, False, False]
+    assert all(severing.side_of(bonds, k, 4) is None for k in (1, 2, 3))
+
+
+@given(st.integers(2, 7), st.randoms(use_true_random=False))
+def test_a_tree_falls_in_two_at_every_bond(n_atoms: int, random) -> None:  # type: ignore[no-untyped-def]
+    bonds = np.array([[random.randrange(k), k] for k in range(1, n_atoms)])
+    for k, (i, j) in enumerate(bonds):
+        side = severing.side_of(bonds, k, n_atoms)
+        assert side is not None
+        assert side[i]
+        assert not side[j]
+
+
+def test_bond_across_and_inside_make_up_the_whole() -> None:
+    model = random_model()
+    entry = labelled("CCO", energy=-7.0)
+    table = severing.severed_bonds({"a": model}, [entry], dict.fromkeys("HCO", 0.0))
+    assert len(table) == len(bond_pairs(from_mapped_smiles(entry.smiles)))
+    (decomposition,) = decompose(model, [Atoms(entry.atomic_numbers, entry.positions[0])])
+    pairs = pair_energies(decomposition)
+    total = -KCAL_PER_MOL_PER_EV * pairs.energies.sum()
+    assert table["error"].to_numpy() == pytest.approx(total - KCAL_PER_MOL_PER_EV * 7.0)
+    for row in table.to_dict("records"):
+        bonds = bond_pairs(from_mapped_smiles(entry.smiles))
+        number = bonds.tolist().index([row["i"], row["j"]])
+        side = severing.side_of(bonds, number, len(entry.atomic_numbers))
+        assert side is not None
+        inside = side[pairs.pairs[:, 0]] == side[pairs.pairs[:, 1]]
+        kept = -KCAL_PER_MOL_PER_EV * pairs.energies[inside].sum()
+        assert row["bare"] + row["across"] + kept == pytest.approx(total)
+
+
+def test_ring_bonds_are_left_out() -> None:
+    model = random_model()
+    table = severing.severed_bonds({"a": model}, [labelled("C1CC1")], dict.fromkeys("HC", 0.0))
+    assert set(table["class"]) == {"C-H"}
+
+
+def test_parts_add_up_and_shares_to_one() -> None:
+    rng = np.random.default_rng(0)
+    bonds = pd.DataFrame(rng.normal(size=(20, 4)), columns=["bare", "across", "error", "De"])
+    parts = severing.deviation_parts(bonds, "De")
+    np.testing.assert_allclose(parts.sum(axis=1), bonds["bare"] - bonds["De"])
+    shares = severing.shares_of_square(parts)
+    assert shares.sum() == pytest.approx(1)
+    only = parts.assign(across=0.0, error=0.0)
+    assert severing.shares_of_square(only)["rearrangement"] == pytest.approx(1)
