@@ -144,13 +144,35 @@ def test_the_first_bond_of_methane_by_dft(tmp_path: Path) -> None:
     assert table["fragment_bde_kcal_per_mol"].tolist() == pytest.approx([112.57], abs=1.5)
 
 
+def test_a_radical_beside_a_double_bond_leaves_its_saddle_point() -> None:
+    """RDKit gives formyl 180°; its minimum is bent, 124° by experiment."""
+    numbers = np.array([6, 8, 1])
+    start = np.array([[0.0, 0.0, 0.0], [1.18, 0.0, 0.0], [-1.1, 0.0, 0.0]])
+    straight = quantum.relax(numbers, start, fmax=0.05, unpaired=1)
+    bent = quantum.leave_saddle_points(numbers, straight, fmax=0.05, unpaired=1)
+    angles = [Atoms(numbers, p).get_angle(1, 0, 2) for p in (straight, bent)]
+    assert angles[0] > 175
+    assert angles[1] == pytest.approx(124, abs=8)
+    energies = [
+        quantum.gfn2(numbers, p / ANGSTROM_PER_BOHR, unpaired=1)[0] for p in (straight, bent)
+    ]
+    assert energies[1] < energies[0]
+
+
+def test_a_minimum_stays_where_it_is() -> None:
+    numbers = np.array([8, 1, 1])
+    start = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
+    start = quantum.relax(numbers, start)
+    assert quantum.leave_saddle_points(numbers, start) is start
+
+
 # PySCF leaves its temporary files to the garbage collector
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_dft_minimum_has_small_forces() -> None:
     numbers = np.array([8, 1, 1])
     start = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
     start = quantum.relax(numbers, start)
-    curvature = quantum._gfn2_curvature(numbers, start, 0)
+    curvature = quantum._positive_definite(quantum._gfn2_hessian(numbers, start, 0))
     assert np.linalg.eigvalsh(curvature).min() > 0
     np.testing.assert_allclose(curvature, curvature.T)
     found = quantum.relax_wb97m(numbers, start, fmax=0.05)

@@ -23,7 +23,7 @@ from e3d import files, molecule
 from e3d.dataset import Molecule, canonical_smiles
 from e3d.errors import E3DError
 from e3d.label import available_cores, worker_pool
-from e3d.quantum import converged_energy, kohn_sham, relax, relax_wb97m
+from e3d.quantum import converged_energy, kohn_sham, leave_saddle_points, relax, relax_wb97m
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 
 
@@ -110,8 +110,9 @@ def unpaired_electrons(smiles: str) -> int:
 def relaxed(smiles: str) -> Atoms:
     """A species at its minimum, with `smiles`, `unpaired`, `energy` (eV) and ⟨S²⟩ in `info`.
 
-    The minimum is that nearest to RDKit's conformer, relaxed first with GFN2-xTB. Raises E3DError
-    when it rearranges, or when a relaxation or an SCF does not converge.
+    The minimum is that nearest to RDKit's conformer, relaxed first with GFN2-xTB, whose saddle
+    points are left. Raises E3DError when it rearranges, or when a relaxation or an SCF does not
+    converge.
     """
     graph = molecule.parse_smiles(smiles)
     unpaired = unpaired_electrons(smiles)
@@ -120,6 +121,7 @@ def relaxed(smiles: str) -> Atoms:
     if len(numbers) > 1:
         start = molecule.embed(graph, seed=1)
         positions = relax(numbers, start, fmax=0.05, unpaired=unpaired)
+        positions = leave_saddle_points(numbers, positions, fmax=0.05, unpaired=unpaired)
         positions = relax_wb97m(numbers, positions, unpaired=unpaired)
         if not molecule.keeps_its_bonds(graph, positions):
             raise E3DError(f"{smiles}: its bonds change on relaxation; it is no minimum")

@@ -128,6 +128,29 @@ def relax(
     return _minimum(numbers, positions, calculator, fmax, "GFN2-xTB")
 
 
+def leave_saddle_points(
+    numbers: np.ndarray, positions: np.ndarray, *, fmax: float = 0.02, unpaired: int = 0
+) -> np.ndarray:
+    """A true GFN2-xTB minimum from a stationary point, positions (N, 3) in Å.
+
+    A start of high symmetry, as RDKit gives it to a radical beside a double bond, may relax to a
+    saddle point. Where the curvature along a mode is below −0.1 eV/Å² (rotations have none beyond
+    what `fmax` leaves), the atoms are displaced along it, 0.2 Å at most, and relaxed again. Raises
+    E3DError when five times are not enough, and as `relax` does.
+    """
+    for _ in range(5):
+        values, vectors = np.linalg.eigh(_gfn2_hessian(numbers, positions, unpaired))
+        if values[0] > -0.1:
+            return positions
+        mode = vectors[:, 0].reshape(-1, 3)
+        displaced = positions + 0.2 * mode / np.abs(mode).max()
+        positions = relax(numbers, displaced, fmax=fmax, unpaired=unpaired)
+    raise E3DError(
+        f"{''.join(chemical_symbols[z] for z in numbers)}: a saddle point of GFN2-xTB is met again "
+        "and again; its surface may be flat"
+    )
+
+
 def relax_wb97m(
     numbers: np.ndarray, positions: np.ndarray, *, fmax: float = 0.05, unpaired: int = 0
 ) -> np.ndarray:
@@ -140,14 +163,14 @@ def relax_wb97m(
 
     bohr = np.asarray(positions) / ANGSTROM_PER_BOHR
     calculator = PySCF(method=kohn_sham(numbers, bohr, unpaired=unpaired, basis="def2-svp"))
-    curvature = _gfn2_curvature(numbers, positions, unpaired)
+    curvature = _positive_definite(_gfn2_hessian(numbers, positions, unpaired))
     return _minimum(numbers, positions, calculator, fmax, "ωB97M-D3(BJ)/def2-SVP", curvature)
 
 
-def _gfn2_curvature(
+def _gfn2_hessian(
     numbers: np.ndarray, positions: np.ndarray, unpaired: int, step: float = 0.01
 ) -> np.ndarray:
-    """GFN2-xTB Hessian (3N, 3N) in eV/Å² by central differences, made positive definite."""
+    """GFN2-xTB Hessian (3N, 3N) in eV/Å² by central differences."""
     from tblite.ase import TBLite
 
     calculator = TBLite(method="GFN2-xTB", multiplicity=unpaired + 1, verbosity=0)
@@ -161,8 +184,12 @@ def _gfn2_curvature(
             forces.append(atoms.get_forces().reshape(-1))
         rows.append((forces[1] - forces[0]) / (2 * step))
     hessian = np.array(rows)
-    values, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-    # soft directions, rotations among them, get a stiffness that keeps a first step short
+    return (hessian + hessian.T) / 2
+
+
+def _positive_definite(hessian: np.ndarray) -> np.ndarray:
+    """The matrix with its soft directions, rotations among them, made stiff: a short first step."""
+    values, vectors = np.linalg.eigh(hessian)
     return (vectors * np.maximum(np.abs(values), 2.0)) @ vectors.T
 
 
