@@ -115,7 +115,11 @@ def test_every_page_shows_from_a_file(browser: Browser, scheme: str, width: int)
     page.on("requestfailed", lambda request: wrong.append(f"failed: {request.url}"))
     for chapter in ["index", *book.chapters(BOOK / "_toc.yml")]:
         page.goto(f"file://{HTML}/{chapter}.html", wait_until="load")
-        page.wait_for_load_state("networkidle")
+        page.wait_for_function(
+            """() => document.readyState === 'complete'
+                && ['light', 'dark'].includes(document.documentElement.dataset.theme)
+                && (!document.querySelector('.math') || window.MathJax?.startup?.promise)"""
+        )
         page.evaluate("() => window.MathJax?.startup?.promise")
         state = page.evaluate(
             """() => ({
