@@ -24,6 +24,7 @@ from e3d.label import (
     relax,
     sample,
 )
+from e3d.quantum import FRAMES
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 DFT = Path("data/dft-small.h5")
@@ -48,6 +49,17 @@ def test_dft_reproduces_stored_energies_of_stored_geometries() -> None:
         assert energy == pytest.approx(stored, abs=1e-6), molecule.name
         forces = -gradient * EV_PER_HARTREE / ANGSTROM_PER_BOHR
         np.testing.assert_allclose(forces, molecule.forces[k], atol=1e-3)
+
+
+@pytest.mark.parametrize("method", FRAMES)
+def test_frames_of_a_molecule_are_labelled_as_if_alone(method: str) -> None:
+    """An SCF that begins with the density of the frame before ends where any other ends."""
+    numbers = np.array([9, 1])
+    frames = np.array([[[0.0, 0, 0], [0, 0, r]] for r in (1.7, 2.1, 1.5)])
+    for frame, (energy, gradient) in zip(frames, FRAMES[method](numbers, frames), strict=True):
+        alone, slope = METHODS[method](numbers, frame)
+        assert energy == pytest.approx(alone, abs=1e-8)
+        np.testing.assert_allclose(gradient, slope, atol=1e-5)
 
 
 def test_dft_isolated_atoms_are_the_stored_ones() -> None:

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from e3d import statistics
 from e3d.errors import E3DError
@@ -122,6 +123,8 @@ def test_accuracy_gain_is_paired():
 def test_spearman():
     assert statistics.spearman([1, 2, 3, 4], [1, 4, 9, 16]) == pytest.approx(1)
     assert np.isnan(statistics.spearman([1, 1, 1], [1, 2, 3]))
+    tied = np.random.default_rng(0).integers(5, size=(2, 30))
+    assert statistics.spearman(*tied) == pytest.approx(stats.spearmanr(*tied).statistic)
 
 
 @given(st.floats(-1e5, 1e5))

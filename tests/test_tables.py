@@ -10,7 +10,7 @@ from models import TYPES, random_model
 from e3d import edges, tables
 from e3d.dataset import Molecule
 from e3d.errors import E3DError
-from e3d.model import Model, untrained
+from e3d.model import Model, save_checkpoint, untrained
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +58,25 @@ def test_tables_hold_what_the_functions_give(model):
         assert row[list(tables.APART_COLUMNS)].sum() == pytest.approx(row["model_eV"], abs=1e-9)
     assert not np.allclose(bonds["bare:a"], bonds["bare:b"])
     assert bonds.equals(tables.bond_table(runs, molecules))
+
+
+def test_processes_give_the_tables_of_one(model, tmp_path, monkeypatch):
+    kept = tmp_path / "random"
+    save_checkpoint(
+        kept, model.module, model.metadata["architecture"], dataset={}, training={}, cost={},
+        history="",
+    )  # fmt: skip
+    monkeypatch.setattr(tables, "_CHUNK", 2)
+    molecules = [molecule_of(smiles, smiles) for smiles in ("C", "O", "CO", "CC", "N")]
+    recipes = {"a": tables.Recipe(str(kept)), "b": tables.Recipe(str(kept), fresh_seed=1)}
+    models = {"a": model, "b": untrained(model, seed=1)}
+    zero = dict.fromkeys(TYPES, -0.1)
+    found = tables.edge_tables_in_parallel(recipes, molecules, atomic_energies=zero, n_workers=2)
+    expected = tables.edge_tables(models, molecules, atomic_energies=zero)
+    for table, other in zip(found, expected, strict=True):
+        pd.testing.assert_frame_equal(table, other)
+    with pytest.raises(E3DError, match="no molecules"):
+        tables.edge_tables_in_parallel(recipes, [], atomic_energies=zero)
 
 
 def test_shares_are_ratios_of_sums_averaged_over_seeds():

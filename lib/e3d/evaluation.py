@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,8 @@ import torch
 from ase import Atoms
 
 from e3d import graphs
-from e3d.dataset import read_molecules
-from e3d.model import Model
+from e3d.dataset import Molecule, read_molecules
+from e3d.model import Model, load_model
 from e3d.statistics import Estimate, estimate
 from e3d.training_data import HeldOut, Part, select
 
@@ -48,13 +49,17 @@ _read = lru_cache(maxsize=2)(read_molecules)
 def residuals(
     model: Model, paths: str | Sequence[str], held_out: HeldOut, *, part: Part = "test"
 ) -> pd.DataFrame:
-    """Errors of a model on one part of the data sets, one row per conformation.
+    """`residuals_of` the conformations of one part of the data sets."""
+    read, _ = _read(paths if isinstance(paths, str) else tuple(paths))
+    return residuals_of(model, list(select(read, part, held_out)))
+
+
+def residuals_of(model: Model, molecules: Sequence[Molecule]) -> pd.DataFrame:
+    """Errors of a model, one row per conformation.
 
     Columns: molecule, temperature (K, -1 where unknown), n_atoms, energy_meV_per_atom (model minus
     label), energy_mae_meV_per_atom and forces_mae_meV_per_A (mean over the components).
     """
-    read, _ = _read(paths if isinstance(paths, str) else tuple(paths))
-    molecules = list(select(read, part, held_out))
     frames = [Atoms(m.atomic_numbers, positions) for m in molecules for positions in m.positions]
     energies, forces = predict(model, frames)
     n_atoms = np.array([len(atoms) for atoms in frames])
@@ -79,6 +84,15 @@ def residuals(
             ],
         }
     )
+
+
+def held_out_residuals(checkpoint: str | Path) -> dict[HeldOut, pd.DataFrame]:
+    """`residuals` of a checkpoint on both test parts of the data sets that it was trained on."""
+    model = load_model(checkpoint, device="cpu")
+    training = model.metadata["training"]
+    paths = [training["dataset"], *training.get("more_datasets", [])]
+    parts: tuple[HeldOut, ...] = ("conformations", "molecules")
+    return {held_out: residuals(model, paths, held_out) for held_out in parts}
 
 
 def errors(table: pd.DataFrame) -> dict[str, Estimate]:

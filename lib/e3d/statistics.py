@@ -193,7 +193,8 @@ def spearman(
     values, references = np.asarray(values), np.asarray(references)
     if len(values) < 2 or np.ptp(values) == 0 or np.ptp(references) == 0:
         return float("nan")
-    return float(stats.spearmanr(values, references).statistic)
+    # scipy's spearmanr finds a p-value besides, at twice the cost in a bootstrap
+    return float(np.corrcoef(stats.rankdata([values, references], axis=1))[0, 1])
 
 
 def significant(value: float | None, digits: int = 4, decimals: int = 6) -> float | None:

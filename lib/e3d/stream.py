@@ -24,8 +24,8 @@ from tqdm.auto import tqdm
 from e3d import edges, provenance
 from e3d.dataset import DAMAGED, Dataset, Molecule, saving
 from e3d.errors import E3DError
-from e3d.label import available_cores, worker_pool
 from e3d.model import Model, load_model
+from e3d.pool import available_cores, worker_pool
 from e3d.summary import Statistics, summarise
 
 #: Molecules in a chunk: what a process does at a time, and what an interruption can cost.

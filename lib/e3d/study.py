@@ -18,8 +18,8 @@ from e3d import calibration, entropy, information, tables
 from e3d.bde import elements_of
 from e3d.dataset import Molecule, canonical_smiles, read_molecules
 from e3d.evaluation import predict
-from e3d.label import available_cores, worker_pool
 from e3d.model import Model, load_model, read_metadata, untrained
+from e3d.pool import available_cores, worker_pool
 from e3d.references import Source, bare_tautology
 from e3d.split import fold
 from e3d.units import KCAL_PER_MOL_PER_EV

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import combinations, islice
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,12 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from tqdm import tqdm
 
-from e3d import graphs, split, statistics
+from e3d import graphs, pool, split, statistics
 from e3d import molecule as molecules_
 from e3d.dataset import Molecule
 from e3d.edges import Decomposition, decompose_batches, pair_energies
 from e3d.errors import E3DError
-from e3d.model import Model
+from e3d.model import Model, load_model, untrained
 from e3d.topology import PathShares, path_shares
 
 #: Molecules held in memory at a time.
@@ -104,6 +105,55 @@ def edge_tables(
     if not bonds:
         raise E3DError("no molecules to decompose; is the data set empty?")
     return EdgeTables(pd.concat(bonds, ignore_index=True), pd.DataFrame(rows))
+
+
+class Recipe(NamedTuple):
+    """How a process finds a model: a checkpoint folder, with fresh random weights of `fresh_seed`
+    if there is one."""
+
+    checkpoint: str
+    fresh_seed: int | None = None
+
+    def load(self) -> Model:
+        """The model. Raises E3DError as `load_model` does."""
+        model = load_model(self.checkpoint)
+        return model if self.fresh_seed is None else untrained(model, seed=self.fresh_seed)
+
+
+def edge_tables_in_parallel(
+    recipes: Mapping[str, Recipe],
+    molecules: Sequence[Molecule],
+    *,
+    atomic_energies: Mapping[str, float],
+    batch_size: int = 64,
+    n_workers: int | None = None,
+    progress: bool = False,
+) -> EdgeTables:
+    """`edge_tables` of models that every process of a pool loads by itself."""
+    if not len(molecules):
+        raise E3DError("no molecules to decompose; is the data set empty?")
+    chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
+    work = partial(_tables_of_chunk, tuple(recipes.items()), dict(atomic_energies), batch_size)
+    parts = pool.in_parallel(work, chunks, unit="chunk", n_workers=n_workers, progress=progress)
+    bonds, rows = zip(*parts, strict=True)
+    return EdgeTables(pd.concat(bonds, ignore_index=True), pd.concat(rows, ignore_index=True))
+
+
+_Recipes: TypeAlias = tuple[tuple[str, Recipe], ...]
+
+
+@lru_cache(maxsize=1)
+def _load_all(recipes: _Recipes) -> dict[str, Model]:
+    return {name: recipe.load() for name, recipe in recipes}
+
+
+def _tables_of_chunk(
+    recipes: _Recipes, atomic_energies: dict[str, float], batch_size: int,
+    molecules: Sequence[Molecule],
+) -> EdgeTables:  # fmt: skip
+    return edge_tables(
+        _load_all(recipes), molecules, atomic_energies=atomic_energies, batch_size=batch_size
+    )
 
 
 def bond_table(
