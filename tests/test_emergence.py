@@ -17,6 +17,13 @@ def test_a_jump_takes_fewer_decades_than_a_steady_change() -> None:
     assert emergence.decades(STEPS, steady) == pytest.approx(0.8 * np.log10(10_001), rel=0.01)
 
 
+@pytest.mark.parametrize("at", [5.0, 250.0, 10_000.0])
+def test_a_jump_is_as_wide_as_the_snapshots_are_apart(at: float) -> None:
+    jump = [0.0 if step < at else 1.0 for step in STEPS]
+    assert emergence.resolution(STEPS, at) == emergence.decades(STEPS, jump)
+    assert emergence.resolution(STEPS, 5.0) > emergence.resolution(STEPS, 250.0)
+
+
 def test_the_onset_is_where_half_of_the_change_is_made() -> None:
     rising = [0, 0, 0, 1, 1, 1, 1, 1]
     assert 30 < emergence.onset(STEPS, rising) < 100

@@ -5,6 +5,7 @@ import pytest
 
 from e3d import identifiability as ident
 from e3d.errors import E3DError
+from e3d.statistics import intraclass_correlation
 
 
 def simulated(a: float, u: float, d: float, e: float, k: int = 5, seed: int = 0):
@@ -42,3 +43,37 @@ def test_offsets_of_classes_are_seen_and_correlations_are_blind_to_them() -> Non
     assert ident.class_offset(first, second, classes) == pytest.approx(20, abs=0.3)
     found = ident.within_class_correlation(first, second, classes, np.arange(3000), n_resamples=50)
     assert found["low"] > 0.98
+
+
+def test_the_share_of_seeds_comes_back_within_its_interval() -> None:
+    values, classes = simulated(2, 1, 0.5, 0.5, k=6)
+    truth = 1 / (1 + 0.25 + 0.25)
+    assert ident.shared_share(values, classes) == pytest.approx(truth, abs=0.08)
+    found = ident.over_molecules_and_seeds(
+        lambda v, rows: ident.shared_share(v[rows], classes[rows]),
+        values,
+        groups=classes,
+        n_resamples=50,
+    )
+    assert found["low"] is not None
+    assert found["high"] is not None
+    assert found["low"] < truth < found["high"]
+
+
+def test_seeds_that_disagree_widen_what_molecules_alone_would_say() -> None:
+    values, classes = simulated(1, 1, 0.1, 0.1, k=4)
+    values[:, 3] += np.random.default_rng(0).normal(0, 3, size=len(values))
+    bonds = np.arange(len(values))
+    found = ident.identified(values, classes, bonds, n_resamples=50)
+    alone = intraclass_correlation(values, classes, bonds, n_resamples=50)
+    assert found["value"] == alone["value"]
+    assert found["high"] - found["low"] > 3 * (alone["high"] - alone["low"])  # type: ignore[operator]
+    with pytest.raises(E3DError, match="three models or more to compare, got 2"):
+        ident.identified(values[:, :2], classes, bonds, n_resamples=50)
+
+
+def test_the_largest_offset_is_that_of_the_odd_one_out() -> None:
+    values = np.zeros((6, 4))
+    values[:, 2] = 3.0
+    assert ident.largest_offset(values, 1, ["C-H"] * 6) == pytest.approx(3.0)
+    assert ident.largest_offset(values, 9, ["C-H"] * 6) == pytest.approx(3.0)

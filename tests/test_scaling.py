@@ -47,15 +47,41 @@ def test_groups_are_drawn_whole() -> None:
 def test_a_law_without_floor_does_not_stop_falling() -> None:
     steps = scaling.local_exponents(falling(), SIZES, np.arange(200))
     assert steps["value"].to_numpy() == pytest.approx(0.4, abs=0.05)
-    assert scaling.stops_falling(falling(), SIZES, np.arange(200)) is None
+    assert scaling.stops_falling(falling(), SIZES, np.arange(200)) == (3000, None)
 
 
 def test_where_a_floor_is_reached_errors_stop_falling() -> None:
     errors = falling(seed_spread=0.05)
     errors[:, 3:] = errors[:, 2:3]  # nothing gained beyond the third size
-    assert scaling.stops_falling(errors, SIZES, np.arange(200)) == 1000
+    assert scaling.stops_falling(errors, SIZES, np.arange(200)) == (300, 1000)
     errors[:, 3] *= 1.2  # worse again, so only the largest is as good as itself
-    assert scaling.stops_falling(errors, SIZES, np.arange(200)) is None
+    assert scaling.stops_falling(errors, SIZES, np.arange(200)) == (3000, None)
+
+
+def test_noise_is_no_sign_of_a_plateau() -> None:
+    rng = np.random.default_rng(2)
+    noisy = falling(exponent=0.02) * rng.lognormal(0, 0.3, size=(1, len(SIZES), 3))
+    assert scaling.stops_falling(noisy, SIZES, np.arange(200)) == (None, None)
+
+
+def test_what_a_seed_does_at_every_size_is_no_uncertainty_of_the_exponent() -> None:
+    errors = falling() * np.array([0.7, 1.0, 1.4])
+    plain, shifted = (scaling.power_law(e, SIZES, np.arange(200)) for e in (falling(), errors))
+    assert shifted["high"] - shifted["low"] < 1.5 * (plain["high"] - plain["low"])
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_a_ratio_of_the_same_seeds_is_sharper(paired: bool) -> None:
+    errors = falling()[:, 0] * np.array([0.7, 1.0, 1.4])
+    found = scaling.ratio(errors * 0.8, errors, np.arange(200), paired=paired)
+    assert found["value"] == pytest.approx(0.8)
+    assert (found["high"] < 1) == paired
+
+
+def test_unlike_seeds_are_not_paired() -> None:
+    errors = falling()[:, 0]
+    with pytest.raises(E3DError, match="the same seeds on both sides, got 2 and 3"):
+        scaling.ratio(errors[:, :2], errors, np.arange(200), paired=True)
 
 
 def test_a_floor_is_told_from_a_small_exponent() -> None:
@@ -72,7 +98,7 @@ def test_a_floor_is_told_from_a_small_exponent() -> None:
 
 def test_a_ratio_of_the_same_rows_is_sharper_than_the_rows() -> None:
     errors = falling()[:, 0]
-    found = scaling.ratio(errors * 0.9, errors, np.arange(200))
+    found = scaling.ratio(errors * 0.9, errors, np.arange(200), paired=True)
     assert found["value"] == pytest.approx(0.9)
     assert 0.88 < found["low"] < 0.9 < found["high"] < 0.92
 

@@ -83,3 +83,11 @@ def test_parts_add_up_and_shares_to_one() -> None:
     assert shares.sum() == pytest.approx(1)
     only = parts.assign(across=0.0, error=0.0)
     assert severing.shares_of_square(only)["rearrangement"] == pytest.approx(1)
+
+
+def test_what_is_two_bonds_apart_is_geminal() -> None:
+    model, zero = random_model(), dict.fromkeys("HCO", 0.0)
+    methane = severing.severed_bonds({"a": model}, [labelled("C")], zero)
+    assert methane["geminal"].to_numpy() == pytest.approx(methane["across"].to_numpy())
+    ethanol = severing.severed_bonds({"a": model}, [labelled("CCO")], zero)
+    assert (ethanol["geminal"] - ethanol["across"]).abs().max() > 1e-6

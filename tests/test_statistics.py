@@ -181,3 +181,33 @@ def test_the_intraclass_correlation_is_the_shared_share_of_the_variance_within_c
     noise = 100.0 * classes[:, None] + rng.normal(0, 1, size=(2000, 3))
     none = statistics.intraclass_correlation(noise, classes, molecules, **options)
     assert none["value"] == pytest.approx(0, abs=0.04)
+
+
+def test_seeds_that_agree_do_not_widen_an_interval() -> None:
+    found: statistics.Estimate = {"value": 1.0, "low": 0.8, "high": 1.3, "n": 9}
+    assert statistics.with_seed_spread(found, [1.0, 1.0, 1.0]) == pytest.approx(found)
+    assert statistics.with_seed_spread(found, [1.0]) == found
+    assert statistics.with_left_out(found, [1.0, 1.0, 1.0]) == pytest.approx(found)
+
+
+def test_the_spread_of_seeds_covers_the_mean_of_their_population() -> None:
+    rng = np.random.default_rng(0)
+    for size in (3, 5):
+        hits = []
+        for row in rng.normal(size=(2000, size)):
+            mean = float(row.mean())
+            exact: statistics.Estimate = {"value": mean, "low": mean, "high": mean, "n": size}
+            found = statistics.with_seed_spread(exact, row)
+            hits.append(found["low"] < 0 < found["high"])  # type: ignore[operator]
+        assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
+
+
+def test_leaving_out_agrees_with_the_spread_for_a_mean() -> None:
+    values = np.array([1.0, 2.0, 4.0, 8.0])
+    found: statistics.Estimate = {"value": 3.75, "low": 3.0, "high": 4.0, "n": 9}
+    left_out = [np.delete(values, k).mean() for k in range(4)]
+    assert statistics.with_left_out(found, left_out) == pytest.approx(
+        statistics.with_seed_spread(found, values)
+    )
+    with pytest.raises(E3DError, match="three models or more"):
+        statistics.with_left_out(found, [1.0, 2.0])

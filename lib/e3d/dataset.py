@@ -99,8 +99,9 @@ def canonical_smiles(smiles: str) -> str:
     return Chem.CanonSmiles(Chem.MolToSmiles(molecule, isomericSmiles=False))
 
 
-#: eV; atomic energies of files of one level of theory agree to this.
-ATOM_TOLERANCE = 1e-5
+#: eV; atomic energies of files of one level of theory agree to this. An open-shell atom is not
+#: round: how it lies in the integration grid moves the energy of oxygen by 2e-5 eV.
+ATOM_TOLERANCE = 1e-4
 
 
 class Dataset:

@@ -40,6 +40,15 @@ def decades(steps: Numbers, values: Numbers, low: float = 0.1, high: float = 0.9
     return float(np.log10(last / first))
 
 
+def resolution(steps: Numbers, at: float) -> float:
+    """Decades that a change at once between two snapshots appears to take.
+
+    steps: (n,) of the snapshots, rising; at: a step between those of the two. What is measured to
+    change as fast may have changed faster.
+    """
+    return decades(steps, np.where(np.asarray(steps, dtype=float) < at, 0.0, 1.0))
+
+
 def partial_spearman(
     x: Numbers, y: Numbers, given: Float[np.ndarray, " n"] | Float[np.ndarray, "n m"]
 ) -> float:

@@ -7,12 +7,22 @@ by the data (and the architecture); what they do not agree on is not.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from e3d.errors import E3DError
-from e3d.statistics import Estimate, Labels, bootstrap_distribution, interval
+from e3d.statistics import (
+    Estimate,
+    Labels,
+    bootstrap_distribution,
+    interval,
+    intraclass_correlation,
+    with_left_out,
+)
 
 #: Names of the parts of the variance, in the order of `variance_parts`.
 PARTS = ("between classes", "within, shared", "class offsets of a seed", "within, of a seed")
@@ -50,6 +60,72 @@ def variance_parts(values: Float[np.ndarray, "n k"], classes: Labels) -> dict[st
     spread = float(((centre - centre @ weights) ** 2) @ weights)
     between = spread - float(((shared + noise / k) / sizes) @ weights) - seeds / k
     return dict(zip(PARTS, (between, shared, seeds, noise), strict=True))
+
+
+def shared_share(values: Float[np.ndarray, "n k"], classes: Labels) -> float:
+    """Share of the variance within classes, offsets of seeds included, that all seeds share."""
+    part = variance_parts(values, classes)
+    _, shared, offset, single = PARTS
+    return part[shared] / (part[shared] + part[offset] + part[single])
+
+
+def over_molecules_and_seeds(
+    statistic: Callable[..., float],
+    *sides: np.ndarray,
+    groups: Labels,
+    n_resamples: int = 500,
+    seed: int = 0,
+) -> Estimate:
+    """A statistic of sets of models, its interval over groups joined with the jackknife over seeds.
+
+    sides: arrays (…, n, k), n rows by k ≥ 3 seeds of one set each, sets independent; statistic:
+    called with the sides and with the drawn rows; groups: (n,) drawn whole.
+    """
+    rows = np.arange(len(groups))
+    sample = bootstrap_distribution(
+        lambda drawn: statistic(*sides, drawn), groups, n_resamples=n_resamples, seed=seed
+    )
+    found = interval(statistic(*sides, rows), sample, len(rows))
+    for k, side in enumerate(sides):
+        left_out = [
+            statistic(*sides[:k], np.delete(side, s, axis=-1), *sides[k + 1 :], rows)
+            for s in range(side.shape[-1])
+        ]
+        found = with_left_out(found, left_out)
+    return found
+
+
+def identified(
+    values: Float[np.ndarray, "n k"],
+    classes: Labels,
+    groups: Labels,
+    *,
+    n_resamples: int = 500,
+    seed: int = 0,
+) -> Estimate:
+    """`intraclass_correlation` of k ≥ 3 seeds with an interval over groups and seeds.
+
+    Raises E3DError for fewer seeds: leaving one out would leave nothing to compare.
+    """
+    if values.shape[1] < 3:
+        raise E3DError(f"expected three models or more to compare, got {values.shape[1]}")
+    found = intraclass_correlation(values, classes, groups, n_resamples=n_resamples, seed=seed)
+    left_out = [
+        intraclass_correlation(np.delete(values, s, axis=1), classes, groups, n_resamples=2)[
+            "value"
+        ]
+        for s in range(values.shape[1])
+    ]
+    return with_left_out(found, left_out)
+
+
+def largest_offset(values: Float[np.ndarray, "n k"], n_seeds: int, classes: Labels) -> float:
+    """Largest `class_offset` between `n_seeds` of the k seeds (at most k − 1) and the others."""
+    k = values.shape[1]
+    return max(
+        class_offset(values[:, list(some)], np.delete(values, some, axis=1), classes)
+        for some in combinations(range(k), min(n_seeds, k - 1))
+    )
 
 
 def class_offset(

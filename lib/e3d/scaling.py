@@ -2,23 +2,33 @@
 
 Errors stand in arrays (n rows, k sizes, s seeds): rows are what is tested (conformations,
 reactions), all models see the same rows. Intervals come from a bootstrap that draws groups of rows
-(molecules) and seeds. A seed is drawn for all sizes at once, because its smaller data sets are
-parts of its larger ones; few seeds say little about their own spread.
+(molecules), widened by what the s seeds differ by. A seed is one draw for all sizes: it begins from
+the same weights, and its smaller data sets are parts of its larger ones.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from scipy import stats
 from scipy.optimize import OptimizeWarning, curve_fit
 
 from e3d.errors import E3DError
-from e3d.statistics import CONFIDENCE, Estimate, Labels, Numbers, interval, rows_by_group
+from e3d.statistics import (
+    CONFIDENCE,
+    Estimate,
+    Labels,
+    Numbers,
+    interval,
+    rows_by_group,
+    widened,
+    with_seed_spread,
+)
 
 #: Larger exponents than this are no power law but a step.
 STEEPEST = 3.0
@@ -26,10 +36,19 @@ STEEPEST = 3.0
 Errors: TypeAlias = Float[np.ndarray, "n k s"]
 
 
+class Plateau(NamedTuple):
+    """worse_until: the largest size whose error is shown to exceed that of the largest size;
+    as_good_from: the size from which on none exceeds it by more than the tolerance. Between the two
+    nothing is shown. None: there is no such size."""
+
+    worse_until: float | None
+    as_good_from: float | None
+
+
 def resampled_means(
     errors: Errors, groups: Labels, *, n_resamples: int = 1000, seed: int = 0
 ) -> Float[np.ndarray, "n_resamples k"]:
-    """Mean error of each size over resamples of groups of rows, and of seeds.
+    """Mean error of each size, over all seeds, for resamples of groups of rows.
 
     Raises E3DError when an error is missing or there is not one group per row.
     """
@@ -40,17 +59,19 @@ def resampled_means(
             f"shape {errors.shape} and {len(groups)} groups; was a run not measured?"
         )
     members = rows_by_group(groups)
-    sums = np.stack([errors[rows].sum(axis=0) for rows in members])
+    sums = np.stack([errors[rows].mean(axis=2).sum(axis=0) for rows in members])
     counts = np.array([len(rows) for rows in members])
-    # of their own, so that other models on the same rows meet the same draws of rows
-    rng, of_seeds = np.random.default_rng(seed).spawn(2)
-    _, k, s = errors.shape
-    means = np.empty((n_resamples, k))
-    for b in range(n_resamples):
-        drawn = np.bincount(rng.integers(len(members), size=len(members)), minlength=len(members))
-        by_seed = np.tensordot(drawn, sums, axes=1) / (drawn @ counts)
-        means[b] = by_seed[:, of_seeds.integers(s, size=s)].mean(axis=1)
-    return means
+    rng = np.random.default_rng(seed)  # so that all models meet the same draws of the same rows
+    drawn = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), n_resamples)
+    return (drawn @ sums) / (drawn @ counts)[:, None]
+
+
+def mean_errors(
+    errors: Errors, groups: Labels, *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Mean error of each size with its interval: columns value, low, high, in the errors' unit."""
+    found = _estimates(np.log, errors, groups, n_resamples, seed)
+    return np.exp(pd.DataFrame(found)[["value", "low", "high"]].astype(float))
 
 
 def power_law(
@@ -60,12 +81,12 @@ def power_law(
 
     sizes: (k,) positive. Positive x: errors fall with size. n counts rows.
     """
+    logarithms = np.log(np.asarray(sizes, dtype=float))
 
-    def exponent(means: np.ndarray) -> float:
-        logarithms = np.log(np.asarray(sizes, dtype=float))
-        return -float(np.polyfit(logarithms, np.log(means), 1)[0])
+    def exponent(means: np.ndarray) -> np.ndarray:
+        return -np.polyfit(logarithms, np.log(means), 1)[:1]
 
-    return _of_means(exponent, errors, groups, n_resamples, seed)
+    return _estimates(exponent, errors, groups, n_resamples, seed)[0]
 
 
 def local_exponents(
@@ -74,10 +95,11 @@ def local_exponents(
     """Exponent between each size and the next, with its interval: columns from, to, value, low,
     high."""
     sizes = np.asarray(sizes, dtype=float)
-    means = resampled_means(errors, groups, n_resamples=n_resamples, seed=seed)
-    steps = -np.diff(np.log(means), axis=1) / np.diff(np.log(sizes))
-    values = -np.diff(np.log(np.asarray(errors).mean(axis=(0, 2)))) / np.diff(np.log(sizes))
-    rows = [interval(float(v), steps[:, k], len(errors)) for k, v in enumerate(values)]
+
+    def exponents(means: np.ndarray) -> np.ndarray:
+        return -np.diff(np.log(means)) / np.diff(np.log(sizes))
+
+    rows = _estimates(exponents, errors, groups, n_resamples, seed)
     return pd.DataFrame({"from": sizes[:-1], "to": sizes[1:]}).join(
         pd.DataFrame(rows)[["value", "low", "high"]]
     )
@@ -90,7 +112,7 @@ def law_with_floor(
 
     Least squares of the logarithms of the errors. sizes: at least four, positive; the floor has the
     unit of the errors. NaN where the errors do not determine an exponent below `STEEPEST`; such
-    resamples are left out.
+    resamples, and seeds, are left out.
     """
     sizes = np.asarray(sizes, dtype=float)
     centre = np.exp(np.log(sizes).mean())
@@ -109,14 +131,8 @@ def law_with_floor(
             return np.full(2, np.nan)
         return found if found[0] < 0.99 * STEEPEST else np.full(2, np.nan)
 
-    means = resampled_means(errors, groups, n_resamples=n_resamples, seed=seed)
-    sample = np.array([fit(row) for row in means])
-    values = fit(np.asarray(errors).mean(axis=(0, 2)))
-    n = len(errors)
-    return {
-        name: interval(float(values[k]), sample[:, k], n)
-        for k, name in enumerate(("exponent", "floor"))
-    }
+    found = _estimates(fit, errors, groups, n_resamples, seed)
+    return dict(zip(("exponent", "floor"), found, strict=True))
 
 
 def stops_falling(
@@ -127,19 +143,25 @@ def stops_falling(
     tolerance: float = 0.05,
     n_resamples: int = 1000,
     seed: int = 0,
-) -> float | None:
-    """Size from which on the error is as good as at the largest size; None while it still falls.
+) -> Plateau:
+    """Where the error stops falling, by the interval of its ratio to that of the largest size.
 
-    As good: not shown to exceed the error at the largest size by more than the share `tolerance`,
-    by the lower end of the interval of their ratio.
+    Worse: the whole interval lies above 1; as good: it lies below 1 + `tolerance`.
     """
     sizes = np.asarray(sizes, dtype=float)
-    means = resampled_means(errors, groups, n_resamples=n_resamples, seed=seed)
-    ratios = means / means[:, -1:]
-    low = np.quantile(ratios, (1 - CONFIDENCE) / 2, axis=0)
-    worse = np.flatnonzero(low > 1 + tolerance)
-    first = int(worse[-1]) + 1 if len(worse) else 0
-    return None if first == len(sizes) - 1 else float(sizes[first])
+
+    def excess(means: np.ndarray) -> np.ndarray:
+        return np.log(means[:-1] / means[-1])
+
+    found = _estimates(excess, errors, groups, n_resamples, seed)
+    low, high = (np.array([f[end] for f in found], dtype=float) for end in ("low", "high"))
+    worse = np.flatnonzero(low > 0)
+    not_as_good = np.flatnonzero(high >= np.log(1 + tolerance))
+    first = int(not_as_good[-1]) + 1 if len(not_as_good) else 0
+    return Plateau(
+        float(sizes[worse[-1]]) if len(worse) else None,
+        float(sizes[first]) if first < len(sizes) - 1 else None,
+    )
 
 
 def ratio(
@@ -147,23 +169,57 @@ def ratio(
     others: Float[np.ndarray, "n t"],
     groups: Labels,
     *,
+    paired: bool,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Mean error of one set of models over that of another on the same rows, with its interval."""
-    resample = {"n_resamples": n_resamples, "seed": seed}
+    """Mean error of one set of models over that of another on the same rows, with its interval.
+
+    paired: the columns are the same seeds on both sides, so that what a seed does to both cancels;
+    otherwise the seeds of either side spread by themselves, about as much on both. Raises E3DError
+    for paired sides of unlike numbers of seeds.
+    """
     first, second = np.asarray(errors)[:, None, :], np.asarray(others)[:, None, :]
-    above, below = (resampled_means(part, groups, **resample)[:, 0] for part in (first, second))
-    return interval(float(first.mean() / second.mean()), above / below, len(first))
+    if paired and first.shape != second.shape:
+        raise E3DError(
+            f"paired models must be the same seeds on both sides, got {first.shape[2]} and "
+            f"{second.shape[2]}"
+        )
+    above, below = (
+        resampled_means(part, groups, n_resamples=n_resamples, seed=seed)[:, 0]
+        for part in (first, second)
+    )
+    value = float(np.log(first.mean() / second.mean()))
+    found = interval(value, np.log(above / below), len(first))
+    singles = [np.log(part.mean(axis=(0, 1))) for part in (first, second)]
+    if paired:
+        found = with_seed_spread(found, singles[0] - singles[1])
+    elif (freedom := sum(len(side) - 1 for side in singles)) > 0:
+        pooled = sum(((side - side.mean()) ** 2).sum() for side in singles) / freedom
+        error = np.sqrt(pooled * sum(1 / len(side) for side in singles))
+        found = widened(found, float(stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * error))
+    return {
+        "value": float(np.exp(value)),
+        "low": None if found["low"] is None else float(np.exp(found["low"])),
+        "high": None if found["high"] is None else float(np.exp(found["high"])),
+        "n": found["n"],
+    }
 
 
-def _of_means(
-    statistic: Callable[[np.ndarray], float],
+def _estimates(
+    statistic: Callable[[np.ndarray], np.ndarray],
     errors: Errors,
     groups: Labels,
     n_resamples: int,
     seed: int,
-) -> Estimate:
+) -> list[Estimate]:
+    """Every entry of a statistic of the mean errors (k,), with the intervals of rows and seeds."""
     means = resampled_means(errors, groups, n_resamples=n_resamples, seed=seed)
     sample = np.array([statistic(row) for row in means])
-    return interval(statistic(np.asarray(errors).mean(axis=(0, 2))), sample, len(errors))
+    by_seed = np.asarray(errors, dtype=float).mean(axis=0)
+    values = statistic(by_seed.mean(axis=1))
+    of_seeds = np.array([statistic(column) for column in by_seed.T])
+    return [
+        with_seed_spread(interval(float(value), sample[:, k], len(errors)), of_seeds[:, k])
+        for k, value in enumerate(values)
+    ]

@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from jaxtyping import Bool, Int
+from rdkit import Chem
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -58,9 +59,10 @@ def severed_bonds(
     """Every bond outside rings of the relaxed geometries, means over `models`, kcal/mol.
 
     atomic_energies: the zero of the labels' binding energies in eV. Columns: molecule, smiles
-    (canonical), i, j, class; `bare` (−ε), `across` (−Σε of the other pairs across the cut), both
-    positive when bound; `error`, by how much the models' binding energy of the molecule exceeds
-    its label. Raises E3DError as `decompose` and `relaxed_index` do.
+    (canonical), i, j, class; `bare` (−ε), `across` (−Σε of the other pairs across the cut) and
+    `geminal`, its part two bonds apart, all positive when bound; `error`, by how much the models'
+    binding energy of the molecule exceeds its label. Raises E3DError as `decompose` and
+    `relaxed_index` do.
     """
     chosen = [m.select(np.array([relaxed_index(m)])) for m in molecules]
     structures = [Atoms(m.atomic_numbers, m.positions[0]) for m in chosen]
@@ -81,6 +83,7 @@ def _cuts(entry: Molecule, pairs: Pairs) -> Iterable[dict]:
     bonds = molecules_.bond_pairs(graph)
     energies = -KCAL_PER_MOL_PER_EV * pairs.energies
     first, second = pairs.pairs.T
+    apart = Chem.GetDistanceMatrix(graph)
     for k, (i, j) in enumerate(bonds.tolist()):
         side = side_of(bonds, k, len(entry.atomic_numbers))
         if side is None:
@@ -95,6 +98,7 @@ def _cuts(entry: Molecule, pairs: Pairs) -> Iterable[dict]:
             "class": molecules_.bond_class(graph, i, j),
             "bare": float(energies[bond].sum()),
             "across": float(energies[cut & ~bond].sum()),
+            "geminal": float(energies[cut & (apart[first, second] == 2)].sum()),
         }
 
 

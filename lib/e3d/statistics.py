@@ -133,6 +133,48 @@ def interval(
     return {"value": value, "low": float(low), "high": float(high), "n": n}
 
 
+def widened(found: Estimate, error: float) -> Estimate:
+    """The interval with the half-width `error` of something independent added in quadrature."""
+    if found["low"] is None or found["high"] is None:
+        return found
+    value = found["value"]
+    return {
+        "value": value,
+        "low": value - float(np.hypot(error, value - found["low"])),
+        "high": value + float(np.hypot(error, found["high"] - value)),
+        "n": found["n"],
+    }
+
+
+def with_seed_spread(found: Estimate, of_seeds: Numbers) -> Estimate:
+    """An interval over rows, widened by what independently seeded models differ by.
+
+    found: of the mean over k models; of_seeds: (k,) the same statistic of each. Added is t·s/√k,
+    with s their standard deviation and t Student's quantile: few seeds know little of their own
+    spread, and a bootstrap over them would not say so. A single model says nothing: unchanged.
+    """
+    values = np.asarray(of_seeds, dtype=float)
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return found
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    return widened(found, t * float(values.std(ddof=1)) / float(np.sqrt(len(values))))
+
+
+def with_left_out(found: Estimate, left_out: Numbers) -> Estimate:
+    """An interval over rows, widened by what independently seeded models differ by.
+
+    For statistics that need several models at once. left_out: (k,) the statistic with each of the k
+    models left out; their jackknife standard error, times Student's quantile for k − 1, is added in
+    quadrature. Raises E3DError for fewer than three.
+    """
+    values = np.asarray(left_out, dtype=float)
+    if len(values) < 3:
+        raise E3DError(f"expected three models or more, to leave each out once, got {len(values)}")
+    error = np.sqrt((len(values) - 1) * values.var())
+    return widened(found, float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error))
+
+
 def scores(
     values: Numbers,
     references: Numbers,
