@@ -105,7 +105,8 @@ def identified(
 ) -> Estimate:
     """`intraclass_correlation` of k ≥ 3 seeds with an interval over groups and seeds.
 
-    Raises E3DError for fewer seeds: leaving one out would leave nothing to compare.
+    The interval ends where the correlation does, at −1/(k − 1) and at 1. Raises E3DError for fewer
+    seeds: leaving one out would leave nothing to compare.
     """
     if values.shape[1] < 3:
         raise E3DError(f"expected three models or more to compare, got {values.shape[1]}")
@@ -116,7 +117,11 @@ def identified(
         ]
         for s in range(values.shape[1])
     ]
-    return with_left_out(found, left_out)
+    found = with_left_out(found, left_out)
+    if found["low"] is not None and found["high"] is not None:
+        found["low"] = max(found["low"], -1 / (values.shape[1] - 1))
+        found["high"] = min(found["high"], 1.0)
+    return found
 
 
 def largest_offset(values: Float[np.ndarray, "n k"], n_seeds: int, classes: Labels) -> float:
