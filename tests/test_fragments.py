@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from e3d import fragments, quantum
+from e3d import fragments, pieces, quantum
 from e3d.dataset import Dataset
 from e3d.errors import E3DError
 from e3d.fragments import (
@@ -109,17 +109,17 @@ def test_species_are_written_once_and_read_back(tmp_path: Path) -> None:
 
 def test_an_interrupted_call_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "species.xyz"
-    folder = tmp_path / "species.xyz.parts"
-    folder.mkdir()
     done = by_gfn2("C")
     done.info["energy_eV"] = -1.0  # to be recognised
-    ase.io.write(folder / fragments._piece("C"), done, format="extxyz")
+    piece = pieces.piece_of(out, "C")
+    piece.parent.mkdir()
+    ase.io.write(piece, done, format="extxyz")
     label_species(["C", "[CH3]"], out, calculate=by_gfn2, n_workers=1, progress=False)
     assert read_species(out).loc["C", "energy_eV"] == -1.0
 
 
 def test_nothing_relaxed_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(E3DError, match="first reason: water is left out"):
+    with pytest.raises(E3DError, match="water is left out"):
         label_species(["O"], tmp_path / "o.xyz", calculate=by_gfn2, progress=False)
 
 
@@ -172,7 +172,7 @@ def test_a_dft_minimum_has_small_forces() -> None:
     numbers = np.array([8, 1, 1])
     start = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
     start = quantum.relax(numbers, start)
-    curvature = quantum._positive_definite(quantum._gfn2_hessian(numbers, start, 0))
+    curvature = quantum._positive_definite(quantum.gfn2_hessian(numbers, start))
     assert np.linalg.eigvalsh(curvature).min() > 0
     np.testing.assert_allclose(curvature, curvature.T)
     found = quantum.relax_wb97m(numbers, start, fmax=0.05)

@@ -68,7 +68,11 @@ class Pairs(NamedTuple):
 
 
 def decompose(
-    model: Model, structures: Iterable[Atoms], *, batch_size: int = 64, progress: bool = False
+    model: Model,
+    structures: Iterable[Atoms],
+    *,
+    batch_size: int | None = None,
+    progress: bool = False,
 ) -> Iterator[Decomposition]:
     """Decompose structures one batch at a time, in their order: energies only, no gradients.
 

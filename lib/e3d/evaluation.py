@@ -24,9 +24,7 @@ ERRORS = {
 }
 
 
-def predict(
-    model: Model, structures: Sequence[Atoms], *, batch_size: int = 64
-) -> tuple[np.ndarray, list[np.ndarray]]:
+def predict(model: Model, structures: Sequence[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Total energies (n,) in eV and forces, one (n_atoms, 3) array per structure, in eV/Å.
 
     Raises E3DError for a structure with an element that the model does not know.
@@ -34,7 +32,7 @@ def predict(
     from nequip.data import AtomicDataDict as Keys
 
     energies, forces = [], []
-    for batch in graphs.batches(model, structures, batch_size):
+    for batch in graphs.batches(model, structures):
         out = model.module(batch)
         energies.append(out[Keys.TOTAL_ENERGY_KEY].detach().flatten().cpu().to(torch.float64))
         sizes = batch[Keys.NUM_NODES_KEY].tolist()

@@ -6,10 +6,9 @@ The conventional route to a BDE, beside which the emergent one is held. Geometri
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import as_completed
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import ase.io
@@ -17,12 +16,11 @@ import numpy as np
 import pandas as pd
 from ase import Atoms
 from rdkit import Chem, rdBase
-from tqdm.auto import tqdm
 
 from e3d import files, molecule
 from e3d.dataset import Molecule, canonical_smiles
 from e3d.errors import E3DError
-from e3d.pool import available_cores, worker_pool
+from e3d.pieces import discard, work_through
 from e3d.quantum import converged_energy, kohn_sham, leave_saddle_points, relax, relax_wb97m
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 
@@ -146,43 +144,18 @@ def label_species(
     out, with the reason of each. Raises E3DError when `out` exists or nothing could be relaxed.
     """
     out = Path(out)
-    if out.exists():
-        raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
     names = sorted(set(species), key=lambda s: (molecule.parse_smiles(s).GetNumAtoms(), s))
-    folder = out.with_name(f"{out.name}.parts")
-    folder.mkdir(parents=True, exist_ok=True)
-    pieces = {name: folder / _piece(name) for name in names}
-    todo = [name for name in names if not pieces[name].exists()]
-    left_out: dict[str, str] = {}
-    bar = tqdm(total=len(names), initial=len(names) - len(todo), unit="species",
-               disable=not progress)  # fmt: skip
-    with bar, worker_pool(min(n_workers or available_cores(), max(len(todo), 1))) as pool:
-        futures = {pool.submit(calculate, name): name for name in todo}
-        for future in as_completed(futures):
-            name = futures[future]
-            try:
-                _write(pieces[name], [future.result()])
-            except E3DError as error:
-                left_out[name] = str(error)
-            bar.update()
-    found = [image for p in pieces.values() if p.exists() for image in ase.io.iread(p)]
-    if not found:
-        raise E3DError(f"nothing could be relaxed; first reason: {next(iter(left_out.values()))}")
-    _write(out, found)
-    for piece in pieces.values():
-        piece.unlink(missing_ok=True)
-    folder.rmdir()
+    found, left_out = work_through(partial(_write, calculate), names, out, unit="species",
+                                   n_workers=n_workers, progress=progress)  # fmt: skip
+    images = [image for piece in found.values() for image in ase.io.iread(piece, format="extxyz")]
+    with files.replacing(out) as path:
+        ase.io.write(path, images, format="extxyz")
+    discard(out)
     return left_out
 
 
-def _piece(smiles: str) -> str:
-    """File name of a finished species: a hash, because SMILES hold slashes."""
-    return f"{hashlib.sha256(smiles.encode()).hexdigest()[:24]}.xyz"
-
-
-def _write(path: Path, images: list[Atoms]) -> None:
-    with files.replacing(path) as temporary:
-        ase.io.write(temporary, images, format="extxyz")
+def _write(calculate: Callable[[str], Atoms], smiles: str, piece: Path) -> None:
+    ase.io.write(piece, calculate(smiles), format="extxyz")
 
 
 def read_species(path: str | Path) -> pd.DataFrame:

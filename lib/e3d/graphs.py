@@ -16,13 +16,19 @@ from e3d.model import Model
 #: nequip's AtomicDataDict of several structures.
 Batch = dict[str, torch.Tensor]
 
+#: Structures of a batch: few enough that what a core works on stays in its cache.
+CPU_BATCH, GPU_BATCH = 16, 256
 
-def batches(model: Model, structures: Iterable[Atoms], batch_size: int) -> Iterator[Batch]:
-    """Structures as graphs, `batch_size` at a time, on the device of the model.
+
+def batches(
+    model: Model, structures: Iterable[Atoms], batch_size: int | None = None
+) -> Iterator[Batch]:
+    """Structures as graphs, `batch_size` at a time, on the device of the model and to its taste.
 
     Raises E3DError for a structure that the model cannot evaluate, see `edges.decompose`.
     """
     prepare = transforms(model)
+    batch_size = batch_size or (CPU_BATCH if model.device.type == "cpu" else GPU_BATCH)
     remaining = iter(structures)
     while chunk := list(islice(remaining, batch_size)):
         yield batched(model, prepare, chunk)

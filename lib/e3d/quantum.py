@@ -45,11 +45,17 @@ def gfn2(
 
 
 def kohn_sham(
-    numbers: np.ndarray, positions: np.ndarray, *, unpaired: int = 0, basis: str = "def2-tzvp"
+    numbers: np.ndarray,
+    positions: np.ndarray,
+    *,
+    unpaired: int = 0,
+    basis: str = "def2-tzvp",
+    unrestricted: bool = False,
 ) -> Any:
     """PySCF mean field of a neutral molecule, not yet run: ωB97M-D3(BJ) in one thread.
 
-    Density fitting, grid level 2, SCF to 1e-9 hartree; unrestricted when electrons are unpaired.
+    Density fitting, grid level 2, SCF to 1e-9 hartree; unrestricted when electrons are unpaired, or
+    when asked for, so that the spins of a singlet may part.
     positions (N, 3) in bohr. Raises E3DError for an impossible number of unpaired electrons.
     """
     from pyscf import dft, gto, lib
@@ -58,7 +64,7 @@ def kohn_sham(
     lib.num_threads(1)
     atoms = [(chemical_symbols[z], tuple(row)) for z, row in zip(numbers, positions, strict=True)]
     mole = gto.M(atom=atoms, unit="Bohr", basis=basis, spin=unpaired, verbose=0)
-    method = dft.UKS if unpaired else dft.RKS
+    method = dft.UKS if unpaired or unrestricted else dft.RKS
     mean_field = method(mole, xc="wb97m-d3bj").density_fit()
     mean_field.grids.level = 2
     mean_field.conv_tol = 1e-9
@@ -77,6 +83,37 @@ def converged_energy(mean_field: Any, guess: np.ndarray | None = None) -> float:
             "distorted"
         )
     return float(energy)
+
+
+def open_shell_energy(mean_field: Any, guess: np.ndarray | None = None) -> float:
+    """`converged_energy` with a second try: radicals with a degenerate orbital, as OH, make the SCF
+    oscillate unless empty levels are shifted up, which slows down all others."""
+    try:
+        return converged_energy(mean_field, guess)
+    except E3DError:
+        mean_field.level_shift, mean_field.max_cycle = 0.3, 200
+        return converged_energy(mean_field, mean_field.make_rdm1())
+
+
+def stable_energy(mean_field: Any, guess: np.ndarray, *, max_rounds: int = 5) -> float:
+    """Energy in hartree of a minimum of the SCF, not of a saddle point, near the density `guess`.
+
+    guess (2, n, n): density matrices of both spins. Where the stability analysis finds a direction
+    downwards the SCF begins anew from there (Seeger & Pople 1977, doi:10.1063/1.434318). Raises
+    E3DError when the SCF does not converge, or is still unstable after `max_rounds`.
+    """
+    energy = open_shell_energy(mean_field, guess)
+    for _ in range(max_rounds):
+        orbitals, _, stable, _ = mean_field.stability(return_status=True)
+        if stable:
+            return energy
+        before = energy
+        energy = open_shell_energy(mean_field, mean_field.make_rdm1(orbitals, mean_field.mo_occ))
+        if before - energy < 1e-6:  # a flat direction, as in a radical that is free to turn
+            return energy
+    raise E3DError(
+        f"the SCF of {''.join(mean_field.mol.elements)} is still unstable after {max_rounds} rounds"
+    )
 
 
 def wb97m(
@@ -168,7 +205,7 @@ def leave_saddle_points(
     E3DError when five times are not enough, and as `relax` does.
     """
     for _ in range(5):
-        values, vectors = np.linalg.eigh(_gfn2_hessian(numbers, positions, unpaired))
+        values, vectors = np.linalg.eigh(gfn2_hessian(numbers, positions, unpaired=unpaired))
         if values[0] > -0.1:
             return positions
         mode = vectors[:, 0].reshape(-1, 3)
@@ -192,14 +229,14 @@ def relax_wb97m(
 
     bohr = np.asarray(positions) / ANGSTROM_PER_BOHR
     calculator = PySCF(method=kohn_sham(numbers, bohr, unpaired=unpaired, basis="def2-svp"))
-    curvature = _positive_definite(_gfn2_hessian(numbers, positions, unpaired))
+    curvature = _positive_definite(gfn2_hessian(numbers, positions, unpaired=unpaired))
     return _minimum(numbers, positions, calculator, fmax, "ωB97M-D3(BJ)/def2-SVP", curvature)
 
 
-def _gfn2_hessian(
-    numbers: np.ndarray, positions: np.ndarray, unpaired: int, step: float = 0.01
+def gfn2_hessian(
+    numbers: np.ndarray, positions: np.ndarray, *, unpaired: int = 0, step: float = 0.01
 ) -> np.ndarray:
-    """GFN2-xTB Hessian (3N, 3N) in eV/Å² by central differences."""
+    """GFN2-xTB Hessian (3N, 3N) in eV/Å² by central differences of `step` Å; positions in Å."""
     from tblite.ase import TBLite
 
     calculator = TBLite(method="GFN2-xTB", multiplicity=unpaired + 1, verbosity=0)

@@ -39,7 +39,6 @@ class _Job:
     dataset: Path
     model: Path
     trust: bool
-    batch_size: int
     length_step: float
     energy_step: float
 
@@ -64,9 +63,8 @@ class _Job:
 
         try:
             part = summarise(
-                model, molecules(), batch_size=self.batch_size, length_step=self.length_step,
-                energy_step=self.energy_step,
-            )  # fmt: skip
+                model, molecules(), length_step=self.length_step, energy_step=self.energy_step
+            )
         except E3DError as error:
             told = str(error).startswith(str(dataset.path))
             raise (error if told else E3DError(f"{dataset.path}, {error}")) from None
@@ -88,7 +86,6 @@ def decompose_dataset(
     *,
     trust: bool = False,
     n_workers: int | None = None,
-    batch_size: int = 64,
     length_step: float = 0.05,
     energy_step: float = 0.1,
     progress: bool = False,
@@ -105,7 +102,7 @@ def decompose_dataset(
     """
     out = Path(out)
     partial = out.with_name(f"{out.name}.partial")
-    job = _Job(Path(dataset), Path(model), trust, batch_size, length_step, energy_step)
+    job = _Job(Path(dataset), Path(model), trust, length_step, energy_step)
     data, network = job.open()
     if out.is_dir() or (out.exists() and out.samefile(dataset)):
         raise E3DError(f"{out} is a folder or the data set itself; choose another output file")

@@ -96,7 +96,6 @@ def summarise(
     model: Model,
     molecules: Iterable[Molecule],
     *,
-    batch_size: int = 64,
     length_step: float = 0.05,
     energy_step: float = 0.1,
 ) -> Statistics:
@@ -106,7 +105,7 @@ def summarise(
     """
     total = Statistics()
     for block in _blocks(molecules):
-        decompositions = list(edges.decompose(model, conformations(block), batch_size=batch_size))
+        decompositions = list(edges.decompose(model, conformations(block)))
         remaining = iter(decompositions)
         pairs = [_pairs(molecule, islice(remaining, len(molecule))) for molecule in block]
         part = _reduced(pd.concat(pairs, ignore_index=True), length_step, energy_step)

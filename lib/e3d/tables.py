@@ -72,7 +72,6 @@ def edge_tables(
     molecules: Iterable[Molecule],
     *,
     atomic_energies: Mapping[str, float],
-    batch_size: int = 64,
     progress: bool = False,
 ) -> EdgeTables:
     """Decompose the relaxed geometries of a data set with several models.
@@ -96,7 +95,7 @@ def edge_tables(
             for run, model in models.items():
                 if (kind := graphs.kind(model)) not in shared:
                     structures = (relaxed.atoms for relaxed in prepared)
-                    shared[kind] = list(graphs.batches(model, structures, batch_size))
+                    shared[kind] = list(graphs.batches(model, structures))
                 bare, dressed, new = _decompose_chunk(model, run, prepared, shared[kind])
                 table[f"bare:{run}"], table[f"dressed:{run}"] = bare, dressed
                 rows += new
@@ -125,7 +124,6 @@ def edge_tables_in_parallel(
     molecules: Sequence[Molecule],
     *,
     atomic_energies: Mapping[str, float],
-    batch_size: int = 64,
     n_workers: int | None = None,
     progress: bool = False,
 ) -> EdgeTables:
@@ -133,7 +131,7 @@ def edge_tables_in_parallel(
     if not len(molecules):
         raise E3DError("no molecules to decompose; is the data set empty?")
     chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
-    work = partial(_tables_of_chunk, tuple(recipes.items()), dict(atomic_energies), batch_size)
+    work = partial(_tables_of_chunk, tuple(recipes.items()), dict(atomic_energies))
     parts = pool.in_parallel(work, chunks, unit="chunk", n_workers=n_workers, progress=progress)
     bonds, rows = zip(*parts, strict=True)
     return EdgeTables(pd.concat(bonds, ignore_index=True), pd.concat(rows, ignore_index=True))
@@ -148,20 +146,15 @@ def _load_all(recipes: _Recipes) -> dict[str, Model]:
 
 
 def _tables_of_chunk(
-    recipes: _Recipes, atomic_energies: dict[str, float], batch_size: int,
-    molecules: Sequence[Molecule],
-) -> EdgeTables:  # fmt: skip
-    return edge_tables(
-        _load_all(recipes), molecules, atomic_energies=atomic_energies, batch_size=batch_size
-    )
+    recipes: _Recipes, atomic_energies: dict[str, float], molecules: Sequence[Molecule]
+) -> EdgeTables:
+    return edge_tables(_load_all(recipes), molecules, atomic_energies=atomic_energies)
 
 
-def bond_table(
-    models: Mapping[str, Model], molecules: Iterable[Molecule], *, batch_size: int = 64
-) -> pd.DataFrame:
+def bond_table(models: Mapping[str, Model], molecules: Iterable[Molecule]) -> pd.DataFrame:
     """The bond table of `edge_tables` alone."""
     zero = dict.fromkeys(chemical_symbols, 0.0)
-    return edge_tables(models, molecules, atomic_energies=zero, batch_size=batch_size).bonds
+    return edge_tables(models, molecules, atomic_energies=zero).bonds
 
 
 def _prepare(molecule: Molecule, atomic_energies: Mapping[str, float]) -> _Relaxed:
