@@ -1,6 +1,10 @@
-"""Small Allegro models with random weights."""
+"""Small Allegro models with random weights, and molecules with made-up labels."""
 
+import numpy as np
+
+from e3d.dataset import Molecule
 from e3d.model import Model, _as_model, build
+from e3d.molecule import embed, mapped_smiles, parse_smiles
 
 TYPES = ["H", "C", "N", "O"]
 
@@ -20,3 +24,20 @@ def architecture(dtype: str, **changes) -> dict:
 def random_model(dtype: str = "float64", **changes) -> Model:
     settings = architecture(dtype, **changes)
     return _as_model(f"random-{dtype}", build(settings), "cpu", {"architecture": settings})
+
+
+def labelled(smiles: str, energy: float = 0.0) -> Molecule:
+    """One conformation, not relaxed, with an energy and a formation energy in eV and no forces."""
+    graph = parse_smiles(smiles)
+    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
+    return Molecule(
+        name=smiles,
+        smiles=mapped_smiles(graph),
+        subset="test",
+        atomic_numbers=numbers,
+        positions=embed(graph, seed=0)[None],
+        energies=np.array([energy]),
+        forces=np.zeros((1, len(numbers), 3)),
+        formation_energies=np.array([energy]),
+        temperatures=np.array([0]),
+    )

@@ -29,9 +29,21 @@ SMALL: dict[str, list[str]] = {
     "10_training_sets": ["n_resamples=50"],
     "11_within_class": ["n_resamples=50"],
     "12_misses": ["n_resamples=50"],
-    "13_limitations": ["n_resamples=50"],
-    "14_synthesis": ["n_resamples=50"],
-    "15_answer": [],
+    "13_witnesses": ["n_resamples=50"],
+    "14_inside": [
+        "networks={trained: [finetuned-s0, finetuned-s1], from scratch: [dft-s0], "
+        "shuffled: [shuffled-s0]}",
+        "n_untrained=2",
+        "n_molecules=120",
+        "n_repeats=1",
+        "n_resamples=50",
+    ],
+    "15_stretching": ["n_resamples=50"],
+    "17_dynamics": ["n_resamples=50"],
+    "18_bse49": ["n_resamples=50"],
+    "19_limitations": ["n_resamples=50"],
+    "20_synthesis": ["n_resamples=50"],
+    "21_answer": [],
 }
 
 

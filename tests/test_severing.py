@@ -6,29 +6,12 @@ import pytest
 from ase import Atoms
 from hypothesis import given
 from hypothesis import strategies as st
-from models import random_model
+from models import labelled, random_model
 
 from e3d import severing
-from e3d.dataset import Molecule
 from e3d.edges import decompose, pair_energies
-from e3d.molecule import bond_pairs, embed, from_mapped_smiles, mapped_smiles, parse_smiles
+from e3d.molecule import bond_pairs, from_mapped_smiles
 from e3d.units import KCAL_PER_MOL_PER_EV
-
-
-def labelled(smiles: str, energy: float = -10.0) -> Molecule:
-    graph = parse_smiles(smiles)
-    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
-    return Molecule(
-        name=smiles,
-        smiles=mapped_smiles(graph),
-        subset="test",
-        atomic_numbers=numbers,
-        positions=embed(graph, seed=0)[None],
-        energies=np.array([energy]),
-        forces=np.zeros((1, len(numbers), 3)),
-        formation_energies=np.array([energy]),
-        temperatures=np.array([0]),
-    )
 
 
 def test_cutting_a_bond_tells_the_sides_apart() -> None:

@@ -26,14 +26,16 @@ def work_through(
     key: Callable[[_Item], str] = str,
     unit: str = "it",
     n_workers: int | None = None,
+    renew_after: int = 0,
     progress: bool = True,
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Call `function(item, piece)` for every item without a piece yet; it writes the file `piece`.
 
     Pieces lie in the folder `<out>.parts`, one for each `key`. Returns the pieces, and the items
     that raised E3DError with the reason, both by key and in the order of the items. A reason is not
-    kept: a later call tries again. `function` must be importable, as pickles are. Raises E3DError
-    when `out` exists, when there is no item, or when all of them fail.
+    kept: a later call tries again. `function` must be importable, as pickles are. renew_after:
+    items per process until it is replaced; 0: never. Raises E3DError when `out` exists, when there
+    is no item, or when all of them fail.
     """
     if out.exists():
         raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
@@ -43,15 +45,21 @@ def work_through(
     _folder(out).mkdir(parents=True, exist_ok=True)
     todo = [item for item in items if not pieces[key(item)].exists()]
     failed: dict[str, str] = {}
+    n_workers = n_workers or available_cores()
+    size = n_workers * renew_after or max(len(todo), 1)
     bar = tqdm(total=len(items), initial=len(items) - len(todo), unit=unit, disable=not progress)
-    with bar, worker_pool(min(n_workers or available_cores(), max(len(todo), 1))) as pool:
-        futures = {pool.submit(_write, function, item, pieces[key(item)]): item for item in todo}
-        for future in as_completed(futures):
-            try:
-                future.result()
-            except E3DError as error:
-                failed[key(futures[future])] = str(error)
-            bar.update()
+    with bar:
+        for batch in (todo[k : k + size] for k in range(0, len(todo), size)):
+            with worker_pool(min(n_workers, len(batch))) as pool:
+                futures = {
+                    pool.submit(_write, function, item, pieces[key(item)]): item for item in batch
+                }
+                for future in as_completed(futures):
+                    try:
+                        future.result()
+                    except E3DError as error:
+                        failed[key(futures[future])] = str(error)
+                    bar.update()
     found = {name: piece for name, piece in pieces.items() if piece.exists()}
     if not found:
         raise E3DError(f"no item of {out} succeeded; first reason: {next(iter(failed.values()))}")
