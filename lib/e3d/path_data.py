@@ -62,24 +62,20 @@ def label_paths(
     """Find the paths of reactions, label their frames and write them as one data set.
 
     n_between: frames between the saddle point and either end. Finished reactions are kept beside
-    `out`, so that an interrupted call goes on. Returns those left out, with the reason of each.
-    Raises E3DError as `pieces.work_through` does.
+    `out`, so that an interrupted call with the same settings goes on. Returns those left out, with
+    the reason of each. Raises E3DError as `pieces.work_through` does.
     """
     out = Path(out)
     elements = sorted({chemical_symbols[z] for r in reactions for z in r.numbers.tolist()})
     atoms = isolated_atoms(method, elements)
     found, left_out = work_through(
-        partial(_write_path, method, n_between, atoms), list(reactions), out, key=name_of,
+        partial(_write_path, method, n_between, atoms), list(reactions), out,
+        key=lambda reaction: f"{method} {n_between} {reaction.name}",
         unit="reaction", n_workers=n_workers, progress=progress,
     )  # fmt: skip
     write_paths(out, [read_paths(piece)[0] for piece in found.values()], method, atoms)
     discard(out)
-    return left_out
-
-
-def name_of(reaction: Reaction) -> str:
-    """The name of a reaction, which is that of its group."""
-    return reaction.name
+    return {key.rpartition(" ")[2]: reason for key, reason in left_out.items()}
 
 
 def _write_path(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from e3d.dataset import Dataset, canonical_smiles, write_dataset
+from e3d.dataset import Dataset, write_dataset
 from e3d.path_data import LabelledPath, read_paths
 from e3d.reactions import Reaction
 from e3d.split import fold
@@ -25,8 +25,7 @@ def halves(paths: Sequence[LabelledPath]) -> dict[str, str]:
 
 def may_train(reaction: Reaction) -> bool:
     """Whether every molecule at both ends is of the training fold."""
-    parts = [part for end in (reaction.reactant, reaction.product) for part in end.split(".")]
-    return all(fold(canonical_smiles(part)) == "train" for part in parts)
+    return all(fold(smiles) == "train" for smiles in reaction.molecules)
 
 
 def write_halves(paths_file: str | Path) -> dict[str, int]:
