@@ -38,7 +38,6 @@ SMALL: dict[str, list[str]] = {
         "n_repeats=1",
         "n_resamples=50",
     ],
-    "16_reactions": ["n_resamples=50"],
     "18_bse49": ["n_resamples=50"],
     "19_limitations": ["n_resamples=50"],
     "20_synthesis": ["n_resamples=50"],
