@@ -260,7 +260,12 @@ def _spacing(numbers: np.ndarray, positions: np.ndarray) -> float | None:
 
 
 def _count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
-    """Count where gradients point, seen from the lowest conformation, turned to fit."""
+    """Count where gradients point, seen from the lowest conformation, turned to fit.
+
+    Not along a path (negative temperature), where the lowest is the minimum of another valley.
+    """
+    if (arrays.get("temperature", np.zeros(1)) < 0).any():
+        return
     positions = arrays["conformations"] - arrays["conformations"].mean(axis=1, keepdims=True)
     energies, gradients = arrays["dft_total_energy"], arrays["dft_total_gradient"]
     lowest = int(np.argmin(energies))

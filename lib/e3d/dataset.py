@@ -38,8 +38,8 @@ class Molecule:
     """One molecule and its conformations: M conformations of N atoms.
 
     positions (M, N, 3) in Å; energies (M,) total and formation_energies (M,) relative to isolated
-    atoms, in eV; forces (M, N, 3) in eV/Å; temperatures (M,) in K, 0 for the relaxed geometry and
-    None where the data set does not say.
+    atoms, in eV; forces (M, N, 3) in eV/Å; temperatures (M,) in K, 0 for the relaxed geometry,
+    −1 for frames of a reaction path, and None where the data set does not say.
     """
 
     name: str
