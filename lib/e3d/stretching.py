@@ -219,7 +219,7 @@ def label_stretches(
     """
     out = Path(out)
     found, left_out = work_through(
-        _write, jobs, out, key=_name, unit="curve", n_workers=n_workers, progress=progress
+        _write, jobs, out, key=_key, unit="curve", n_workers=n_workers, progress=progress
     )
     with files.replacing(out) as path:
         ase.io.write(path, list(_images(found.values())), format="extxyz")
@@ -232,8 +232,9 @@ def _images(pieces: Any) -> Iterator[Atoms]:
         yield from ase.io.iread(piece, index=":", format="extxyz")
 
 
-def _name(job: Stretch) -> str:
-    return job.name
+def _key(job: Stretch) -> str:
+    """Tells apart curves of one bond at other lengths, so that none is taken for another."""
+    return f"{job.name} {job.lengths}"
 
 
 def _write(job: Stretch, piece: Path) -> None:
