@@ -195,7 +195,12 @@ def _relaxed(
     if len(atoms) == 2:
         return positions, density
     atoms.set_constraint(FixBondLength(job.i, job.j))
-    calculator = _Singlet(density)
+    # the density of another length may lead to an excited state, which would tear other bonds
+    mean_field = kohn_sham(
+        job.numbers, positions / ANGSTROM_PER_BOHR, basis=SMALL, unrestricted=True
+    )
+    stable_energy(mean_field, density)
+    calculator = _Singlet(np.asarray(mean_field.make_rdm1()))
     atoms.calc = calculator
     if not BFGS(atoms, logfile=None, maxstep=0.1).run(fmax=fmax, steps=steps):
         length = atoms.get_distance(job.i, job.j)
