@@ -1,6 +1,7 @@
 """Stretch curves: geometry, and the limits that broken-symmetry DFT must reach."""
 
 from pathlib import Path
+from typing import Any
 
 import ase.io
 import numpy as np
@@ -91,6 +92,40 @@ def test_far_radicals_have_opposite_spins(molecules: dict[str, Molecule]) -> Non
     spin = np.einsum("mn,nm->m", up - down, overlap)
     assert np.einsum("mn,nm->", up - down, overlap) == pytest.approx(0, abs=0.01)
     assert abs(spin[first:last].sum()) == pytest.approx(1, abs=0.01)
+
+
+def hydrogen(length: float) -> Any:
+    return quantum.kohn_sham(
+        np.array([1, 1]), np.array([[0.0, 0, 0], [0, 0, length]]) / stretching.ANGSTROM_PER_BOHR,
+        basis="def2-svp", unrestricted=True,
+    )  # fmt: skip
+
+
+def test_spins_that_are_paired_part_where_that_is_lower() -> None:
+    closed, mean_field = hydrogen(3.0), hydrogen(3.0)
+    above = quantum.converged_energy(closed)
+    assert closed.spin_square()[0] == pytest.approx(0, abs=1e-6)
+    below = quantum.stable_energy(mean_field, closed.make_rdm1())
+    assert below < above - 0.05
+    assert mean_field.spin_square()[0] == pytest.approx(1, abs=0.05)
+
+
+def test_a_direction_that_leads_nowhere_is_not_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The response of a meta-GGA may be noise: the state that was found stays."""
+    guess = hydrogen(0.75)
+    energy = quantum.converged_energy(guess)
+    asked = []
+
+    def noise(mean_field: Any, **_: Any) -> tuple[Any, bool]:
+        asked.append(mean_field.e_tot)
+        return mean_field.mo_coeff[:, :, ::-1], False
+
+    monkeypatch.setattr("pyscf.scf.stability.uhf_internal", noise)
+    mean_field = hydrogen(0.75)
+    found = quantum.stable_energy(mean_field, guess.make_rdm1())
+    assert found == pytest.approx(energy, abs=1e-8)
+    assert mean_field.e_tot == found
+    assert len(asked) == 1
 
 
 def test_curves_are_written_once_and_finished_ones_kept(
