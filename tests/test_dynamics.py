@@ -303,6 +303,15 @@ def test_far_beyond_the_cutoff_everything_is_gone() -> None:
     assert energies.gone[-1, 0] == pytest.approx(1, abs=1e-9)
 
 
+@pytest.mark.parametrize(("times", "begin"), [
+    ([0, 100, 200, 260, 262, 264], 260), ([0, 2, 4, 6], 0), ([0, 100, 102, 200, 202], 200),
+    ([0], 0),
+])  # fmt: skip
+def test_frames_are_watched_from_the_last_gap_on(times: list[float], begin: float) -> None:
+    record = replace(torn(), times=np.array(times, dtype=np.float32))
+    assert breaking.watched_from(record) == begin
+
+
 def test_agreement_is_that_of_the_textbook() -> None:
     rng = np.random.default_rng(0)
     broken = rng.random(300) < 0.3

@@ -81,6 +81,13 @@ def pairs_of_path(
     return pairs, np.array([bond_energies(frame, pairs) for frame in frames])
 
 
+def watched_from(record: Record) -> float:
+    """Time in fs of the first frame of the last stretch without gaps, before which few are kept."""
+    gaps = np.diff(record.times)
+    sparse = np.flatnonzero(gaps > 2 * gaps.min(initial=np.inf))
+    return float(record.times[sparse[-1] + 1]) if len(sparse) else float(record.times[0])
+
+
 def along_pair(
     potential: PairPotential, records: Sequence[Record]
 ) -> list[Float[np.ndarray, "_ _"]]:
