@@ -1,10 +1,12 @@
-"""Small Allegro models with random weights, and molecules with made-up labels."""
+"""Small models with random weights, molecules with made-up labels, a pair potential, a record."""
 
 import numpy as np
 
 from e3d.dataset import Molecule
 from e3d.model import Model, _as_model, build
-from e3d.molecule import embed, mapped_smiles, parse_smiles
+from e3d.molecule import bond_pairs, embed, from_mapped_smiles, mapped_smiles, parse_smiles
+from e3d.pair_null import PairPotential, spline_knots
+from e3d.trajectories import Record
 
 TYPES = ["H", "C", "N", "O"]
 
@@ -41,3 +43,30 @@ def labelled(smiles: str, energy: float = 0.0) -> Molecule:
         formation_energies=np.array([energy]),
         temperatures=np.array([0]),
     )
+
+
+def well(depth: float = 5.0, at: float = 1.0) -> PairPotential:
+    """A pair potential with one minimum for every pair of H, C and O."""
+    knots = spline_knots(0.5, 4.0, 0.2)
+    centres = np.linspace(knots[0] - 0.2, knots[-1] - 0.6, len(knots) - 1)
+    shape = depth * ((1 - np.exp(-2.0 * (centres - at))) ** 2 - 1)
+    pairs = [("C", "C"), ("C", "H"), ("C", "O"), ("H", "H"), ("H", "O"), ("O", "O")]
+    return PairPotential(knots, dict.fromkeys(pairs, shape))
+
+
+def torn(smiles: str = "O", bond: int = 0, n_frames: int = 21) -> Record:
+    """A record in which one bond of a molecule is torn, a tenth of an Å per frame of 2 fs."""
+    entry = labelled(smiles)
+    pairs = bond_pairs(from_mapped_smiles(entry.smiles))
+    i, j = pairs[bond]
+    away = entry.positions[0, j] - entry.positions[0, i]
+    positions = np.repeat(entry.positions, n_frames, axis=0)
+    positions[:, j] += 0.1 * np.arange(n_frames)[:, None] * away / np.linalg.norm(away)
+    orders = np.ones((n_frames, len(pairs)))
+    orders[:, bond] = np.linspace(1, 0, n_frames)
+    zeros = np.zeros(n_frames)
+    return Record(
+        "hot", "pair", smiles, entry.smiles, "train", "broken", 3000.0, 0.0, 0.5, 40.0, 10.0,
+        entry.atomic_numbers, 2.0 * np.arange(n_frames), positions, zeros, zeros, orders, orders,
+        zeros,
+    )  # fmt: skip

@@ -1,27 +1,19 @@
-"""Dynamics: forces are those of the models, ends and breaking bonds are seen, files come back."""
+"""Dynamics: forces are those of the models, ends are seen, files come back."""
 
-import json
-import re
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
-from models import labelled, random_model
-from sklearn.metrics import cohen_kappa_score, roc_auc_score
+from models import labelled, random_model, well
 
-from e3d import breaking, drivers, dynamics, trajectories
+from e3d import drivers, dynamics, trajectories
 from e3d.dataset import Molecule
 from e3d.dynamics import Protocol, Together, simulate
 from e3d.errors import E3DError
 from e3d.molecule import bond_pairs, from_mapped_smiles
-from e3d.pair_null import PairPotential, spline_knots
 from e3d.pieces import piece_of
-from e3d.viewer import trajectory_html
-
-KNOTS = spline_knots(0.5, 4.0, 0.2)
 
 
 def start(entry: Molecule) -> Atoms:
@@ -30,14 +22,6 @@ def start(entry: Molecule) -> Atoms:
 
 def bonds(entry: Molecule) -> np.ndarray:
     return bond_pairs(from_mapped_smiles(entry.smiles))
-
-
-def well(depth: float = 5.0, at: float = 1.0) -> PairPotential:
-    """A pair potential with one minimum for every pair of H, C and O."""
-    centres = np.linspace(KNOTS[0] - 0.2, KNOTS[-1] - 0.6, len(KNOTS) - 1)
-    shape = depth * ((1 - np.exp(-2.0 * (centres - at))) ** 2 - 1)
-    pairs = [("C", "C"), ("C", "H"), ("C", "O"), ("H", "H"), ("H", "O"), ("O", "O")]
-    return PairPotential(KNOTS, dict.fromkeys(pairs, shape))
 
 
 def springs(entries: list[Molecule], stiffness: float = 20.0) -> drivers.Driver:
@@ -238,24 +222,6 @@ def test_a_damaged_file_or_an_unknown_molecule_is_named(tmp_path: Path) -> None:
         drivers.by_name("pair")
 
 
-def torn(smiles: str = "O", bond: int = 0, n_frames: int = 21) -> trajectories.Record:
-    """A record in which one bond of a molecule is torn, a tenth of an Å per frame of 2 fs."""
-    entry = labelled(smiles)
-    pairs = bonds(entry)
-    i, j = pairs[bond]
-    away = entry.positions[0, j] - entry.positions[0, i]
-    positions = np.repeat(entry.positions, n_frames, axis=0)
-    positions[:, j] += 0.1 * np.arange(n_frames)[:, None] * away / np.linalg.norm(away)
-    orders = np.ones((n_frames, len(pairs)))
-    orders[:, bond] = np.linspace(1, 0, n_frames)
-    zeros = np.zeros(n_frames)
-    return trajectories.Record(
-        "hot", "pair", smiles, entry.smiles, "train", "broken", 3000.0, 0.0, 0.5, 40.0, 10.0,
-        entry.atomic_numbers, 2.0 * np.arange(n_frames), positions, zeros, zeros, orders, orders,
-        zeros,
-    )  # fmt: skip
-
-
 def test_a_line_through_the_energy_is_its_drift() -> None:
     times = np.arange(0, 2000, 20.0)
     noise = np.random.default_rng(0).normal(0, 1e-3, len(times))
@@ -264,123 +230,3 @@ def test_a_line_through_the_energy_is_its_drift() -> None:
     assert found.spread == pytest.approx(1, rel=0.2)
     with pytest.raises(E3DError, match="three frames"):
         dynamics.energy_drift(times[:2], times[:2], 4)
-
-
-def test_a_crossing_is_the_last_one_and_lies_between_frames() -> None:
-    times = np.arange(6.0)
-    values = np.array([0.0, 2.0, 0.0, 0.5, 2.0, 3.0])
-    assert breaking.crossing(times, values, 1.0, rising=True) == pytest.approx(3 + 1 / 3)
-    assert breaking.crossing(times, -values, -1.0, rising=False) == pytest.approx(3 + 1 / 3)
-    assert np.isnan(breaking.crossing(times, values, 4.0, rising=True))
-    assert breaking.crossing(times, values + 5, 1.0, rising=True) == 0
-
-
-def test_the_torn_bond_is_the_one_event_and_nothing_is_gone_at_the_start() -> None:
-    record = torn()
-    (energies,) = breaking.along(random_model(), [record])
-    assert energies.gone.shape == (21, len(record.bonds))
-    np.testing.assert_allclose(energies.gone[0], 0, atol=1e-12)
-    assert energies.total[0] == 0
-    (pair,) = breaking.along_pair(well(), [record])
-    lengths = dynamics.bond_lengths(record.positions, record.bonds)
-    expected = 1 - well()("H", "O", lengths[:, 0]) / well()("H", "O", lengths[:1, 0])
-    np.testing.assert_allclose(pair[:, 0], expected)
-    frames = breaking.frame_table([record], {"energy": [energies.gone], "pair": [pair]})
-    events = breaking.breaking_events(frames, ["energy", "pair"])
-    assert events["bond"].tolist() == [0]
-    relaxed = lengths[0, 0]
-    assert events["stretch"].item() == pytest.approx(0.5 * relaxed / 0.1 * 2, abs=1e-6)
-    assert events["order"].item() == pytest.approx(20)
-    torn_away = frames[frames["bond"] == 0]["elongation_A"]
-    np.testing.assert_allclose(torn_away, 0.1 * np.arange(21), atol=1e-9)
-    later = breaking.breaking_events(frames, ["pair"], gone=0.7)["pair"].item()
-    assert later > events["pair"].item()
-
-
-def test_far_beyond_the_cutoff_everything_is_gone() -> None:
-    record = torn(n_frames=45)
-    (energies,) = breaking.along(random_model(), [record])
-    assert energies.gone[-1, 0] == pytest.approx(1, abs=1e-9)
-
-
-@pytest.mark.parametrize(("times", "begin"), [
-    ([0, 100, 200, 260, 262, 264], 260), ([0, 2, 4, 6], 0), ([0, 100, 102, 200, 202], 200),
-    ([0], 0),
-])  # fmt: skip
-def test_frames_are_watched_from_the_last_gap_on(times: list[float], begin: float) -> None:
-    record = replace(torn(), times=np.array(times, dtype=np.float32))
-    assert breaking.watched_from(record) == begin
-
-
-def test_agreement_is_that_of_the_textbook() -> None:
-    rng = np.random.default_rng(0)
-    broken = rng.random(300) < 0.3
-    score = np.round(broken + rng.normal(size=300), 1)  # with ties
-    assert breaking.area_under_curve(broken, score) == pytest.approx(roc_auc_score(broken, score))
-    calls = score > 0.5
-    assert breaking.kappa(broken, calls) == pytest.approx(cohen_kappa_score(broken, calls))
-    assert np.isnan(breaking.area_under_curve(broken & False, score))
-    assert np.isnan(breaking.kappa(broken | True, broken | True))
-
-
-def test_thresholds_come_from_other_molecules_alone() -> None:
-    broken = np.array([False, True] * 20)
-    groups = np.repeat(["a", "b"], 20)
-    score = broken + np.where(groups == "a", 0.0, 10.0)
-    calls = breaking.calls_by_others(broken, score, groups)
-    assert not calls[groups == "a"].any(), "the threshold of b is far above all of a"
-    assert calls[groups == "b"].all()
-    same = breaking.calls_by_others(broken, broken.astype(float), groups)
-    np.testing.assert_array_equal(same, broken)
-
-
-def shown(record: trajectories.Record) -> str:
-    pairs, energies = breaking.pairs_of_path(random_model(), record, below_eV=-1e9)
-    assert pairs.tolist() == record.bonds.tolist()
-    symbols = record.structures()[0].get_chemical_symbols()
-    curve = np.linspace(0, 1, len(record.times))
-    return trajectory_html(
-        symbols, record.times, record.positions, pairs, energies, {"gone": curve},
-        title="A bond breaks", alt="Water loses an atom.", always_drawn=len(pairs),
-    )  # fmt: skip
-
-
-def test_the_viewer_needs_nothing_from_outside() -> None:
-    html = shown(torn())
-    assert not re.search(r"https?:|@import|<link|src=", html)
-    stored = re.search(r'<script type="application/json">(.*?)</script>', html)
-    assert stored is not None
-    data = json.loads(stored.group(1))
-    assert len(data["positions"]) == len(data["times"]) == len(data["energies"]) == 21
-    assert "__" not in html.replace(stored.group(0), "")
-    with pytest.raises(E3DError, match="as many frames"):
-        trajectory_html(["H"], np.zeros(2), np.zeros((3, 1, 3)), np.zeros((0, 2), dtype=int),
-                        np.zeros((3, 0)), {}, title="", alt="")  # fmt: skip
-
-
-@pytest.mark.slow
-def test_the_viewer_follows_its_slider_at_any_width(tmp_path: Path) -> None:
-    from playwright.sync_api import sync_playwright
-
-    chromium = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
-    if chromium is None:
-        pytest.skip("no chromium on this machine")
-    page_file = tmp_path / "page.html"
-    head = '<!doctype html><html data-theme="dark"><meta charset="utf-8"><body>'
-    page_file.write_text(f"{head}{shown(torn())}</body></html>")
-    options = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=options, timeout=0)
-        page = browser.new_page(viewport={"width": 390, "height": 844})
-        page.set_default_timeout(0)
-        wrong: list[str] = []
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.goto(f"file://{page_file}")
-        assert page.locator("output").inner_text() == "0 fs"
-        before = page.evaluate("document.querySelector('canvas').toDataURL()")
-        page.locator("input").fill("20")
-        assert page.locator("output").inner_text() == "40 fs"
-        assert page.evaluate("document.querySelector('canvas').toDataURL()") != before
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
-        assert not wrong
-        browser.close()
