@@ -28,13 +28,17 @@ from ase import Atoms
 from rdkit import Chem
 from tqdm import tqdm
 
-from e3d import edges, graphs, provenance, tables, training
-from e3d import molecule as molecules_
-from e3d.configuration import Settings, configuration
-from e3d.dataset import Dataset, Molecule, write_dataset
-from e3d.model import Model, load_model
+from e3d.chemistry import bonding
+from e3d.compendium import provenance
+from e3d.data.dataset import Dataset, Molecule, conformations, relaxed_index, write_dataset
+from e3d.decomposition import edges
+from e3d.decomposition.maps import summarise
+from e3d.models import batches
+from e3d.models.allegro import Model, load_model
 from e3d.paths import CHECKPOINTS, DATA, LABELS, ROOT
-from e3d.summary import summarise
+from e3d.training import train
+from e3d.training.nequip import configuration
+from e3d.training.settings import Settings
 
 CHECKPOINT = CHECKPOINTS / "finetuned-s0"
 BULK = LABELS / "bulk.h5"
@@ -135,7 +139,7 @@ def decompose_over_bare_forward(bench: Bench) -> Iterator[float]:
     fields = bench.model.module.model_input_fields
 
     def forward() -> None:
-        for batch in graphs.batches(bench.model, tables.conformations(molecules), 64):
+        for batch in batches.batches(bench.model, conformations(molecules), 64):
             with torch.no_grad():
                 network({key: batch[key] for key in fields if key in batch})
 
@@ -149,12 +153,12 @@ def ase_loop_over_decompose(bench: Bench) -> Iterator[float]:
     from nequip.integrations.ase import NequIPCalculator
 
     calculator = NequIPCalculator(
-        bench.model.module, device="cpu", transforms=graphs.transforms(bench.model)
+        bench.model.module, device="cpu", transforms=batches.transforms(bench.model)
     )
     molecules = bench.some(bench.size.looped)
 
     def loop() -> None:
-        for atoms in tables.conformations(molecules):
+        for atoms in conformations(molecules):
             atoms.calc = calculator
             atoms.get_potential_energy()
 
@@ -189,7 +193,7 @@ def training_over_nequip_train(bench: Bench) -> Iterator[float]:
         (folder / "config.yaml").write_text(content)
         bare = [sys.executable, "-m", "nequip.scripts.train", "-cp", str(folder), "-cn", "config",
                 f"hydra.run.dir={folder}"]  # fmt: skip
-        ours = seconds(lambda k=k: training.train(
+        ours = seconds(lambda k=k: train.train(
             settings, bench.folder / f"checkpoint-{k}", work=bench.folder / "work"
         ))  # fmt: skip
         yield ours / seconds(
@@ -205,7 +209,7 @@ def gfn2_fragments_over_decompose(bench: Bench) -> Iterator[float]:
         if len(bonds := _acyclic_single_bonds(molecule)) >= 3
     )
     for molecule, bonds in islice(found, bench.size.repeats):
-        atoms = Atoms(molecule.atomic_numbers, molecule.positions[tables.relaxed_index(molecule)])
+        atoms = Atoms(molecule.atomic_numbers, molecule.positions[relaxed_index(molecule)])
         list(edges.decompose(bench.model, [atoms]))
         fragments = seconds(lambda a=atoms, m=molecule, b=bonds: _fragment_bdes(a, m, b))
         yield fragments / seconds(lambda a=atoms: list(edges.decompose(bench.model, [a])))
@@ -213,14 +217,14 @@ def gfn2_fragments_over_decompose(bench: Bench) -> Iterator[float]:
 
 def _acyclic_single_bonds(molecule: Molecule) -> list[int]:
     """Indices of RDKit's bonds."""
-    graph = molecules_.from_mapped_smiles(molecule.smiles)
+    graph = bonding.from_mapped_smiles(molecule.smiles)
     return [bond.GetIdx() for bond in graph.GetBonds()
             if bond.GetBondType() == Chem.BondType.SINGLE and not bond.IsInRing()]  # fmt: skip
 
 
 def _fragment_bdes(atoms: Atoms, molecule: Molecule, bonds: list[int]) -> list[float]:
     """E(A•) + E(B•) − E(AB) in eV, all three relaxed."""
-    graph = molecules_.from_mapped_smiles(molecule.smiles)
+    graph = bonding.from_mapped_smiles(molecule.smiles)
     whole = _relaxed_energy(atoms, 1)
     halves = (
         Chem.GetMolFrags(Chem.FragmentOnBonds(graph, [bond], addDummies=False)) for bond in bonds

@@ -10,7 +10,7 @@ os.environ.setdefault("DVC_NO_ANALYTICS", "1")
 import pytest
 from jaxtyping import install_import_hook
 
-install_import_hook("e3d", "beartype.beartype")
+install_import_hook(["e3d", "chapters"], "beartype.beartype")
 
 
 @pytest.fixture

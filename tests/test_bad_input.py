@@ -18,7 +18,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
-from e3d import model
+from e3d.models import allegro
 from e3d.paths import DATA, ROOT
 
 DFT = DATA / "dft-small.h5"
@@ -115,8 +115,10 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "avg_num_neighbors": 8.0, "per_type_energy_scales": dict.fromkeys(TYPES, 2.0),
         "per_type_energy_shifts": dict.fromkeys(TYPES, -1.0),
     }  # fmt: skip
-    built = model.build(architecture)
-    model.save_checkpoint(folder, built, architecture, dataset={}, training={}, cost={}, history="")
+    built = allegro.build(architecture)
+    allegro.save_checkpoint(
+        folder, built, architecture, dataset={}, training={}, cost={}, history=""
+    )
     return folder
 
 

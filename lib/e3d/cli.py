@@ -56,8 +56,8 @@ def bonds(
     json: Json = False,
 ) -> None:
     """Bond dissociation energies of a molecule: bare, dressed, and their spread over the models."""
-    from e3d.bonds import bond_report, default_models, report_text, structure_of
-    from e3d.model import load_model
+    from e3d.decomposition.report import bond_report, default_models, report_text, structure_of
+    from e3d.models.allegro import load_model
 
     models = [load_model(path, trust=trust) for path in model or default_models()]
     elements = [e for e in models[0].type_names if all(e in m.type_names for m in models)]
@@ -71,7 +71,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Validate a data set and print what is wrong and where; exit code 1 when something is."""
-    from e3d.check import check_dataset
+    from e3d.data.check import check_dataset
 
     report = check_dataset(dataset, progress=sys.stderr.isatty())
     typer.echo(_dumps(report.as_dict()) if json else report.text())
@@ -92,7 +92,7 @@ def decompose(
     ] = False,
 ) -> None:
     """E3D map and moments of a data set; interrupted, the same call goes on where it stopped."""
-    from e3d.stream import decompose_dataset
+    from e3d.decomposition.stream import decompose_dataset
 
     total = decompose_dataset(
         dataset, model, out, trust=trust, n_workers=workers, progress=sys.stderr.isatty()
@@ -119,8 +119,8 @@ def label(
     seed: Annotated[int, typer.Option(help="Seed of embedding and dynamics.")] = 0,
 ) -> None:
     """Sample conformations and label them; interrupted, the same call goes on where it stopped."""
-    from e3d.label import label_molecules, read_sources
-    from e3d.sampling import Sampling
+    from e3d.labels.label import label_molecules, read_sources
+    from e3d.labels.sampling import Sampling
 
     settings = Sampling(temperatures_K=tuple(temperature), frames_per_temperature=frames, seed=seed)
     skipped = label_molecules(
@@ -146,7 +146,7 @@ def run(
     ] = None,
 ) -> None:
     """Execute a notebook with other parameters."""
-    from e3d.run import run_here, run_stage
+    from e3d.compendium.execute import run_here, run_stage
 
     if stage is not None and out is not None:
         raise E3DError("--stage writes where dvc.yaml says; leave out --out")
@@ -160,7 +160,7 @@ def run(
 @app.command()
 def book() -> None:
     """Build the HTML book from the executed notebooks."""
-    from e3d.book import build
+    from e3d.compendium.book import build
 
     typer.echo(f"wrote {build()}")
 

@@ -1,0 +1,176 @@
+"""BSE49, bond separation energies from outside: fetched, verified and read.
+
+Prasad, Khalilian, Otero-de-la-Roza and DiLabio, Sci. Data 8, 300 (2021),
+doi:10.1038/s41597-021-01088-2: energies of AB → A• + B• at the minima of all three by (RO)CBS-QB3,
+electronic, without zero-point energy, in kcal/mol and positive when bound. Neither the geometries
+nor the tables are shipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tarfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from e3d import files
+from e3d.errors import E3DError
+
+#: Folder or .tar.gz that stands in for the download.
+SOURCE_VARIABLE = "E3D_BSE49"
+#: The two parts: molecules that have been measured somewhere, and made-up ones.
+SETS = ("Existing", "Hypothetical")
+#: Bytes; neither archive nor unpacked files are read beyond it. BSE49 has a tenth.
+SIZE_LIMIT = 100_000_000
+_TIMEOUT_S = 60
+
+
+def obtain(source: str, *, url: str, cache: str | Path, sha256: str) -> dict[str, bytes]:
+    """Tables and geometries by path in the repository of BSE49, verified.
+
+    source: a folder or .tar.gz in place of the download; empty: the one that the environment
+    variable `E3D_BSE49` names, if any, otherwise `url`, kept as the file `cache`. sha256: as of
+    `digest`. An archive is read in memory, nothing is unpacked.
+
+    Raises E3DError when nothing can be read or downloaded, and when the content is another.
+    """
+    source = source or os.environ.get(SOURCE_VARIABLE, "")
+    path = Path(source or cache)
+    if not source and not path.exists():
+        _download(url, path)
+    contents = _read_folder(path) if path.is_dir() else _read_archive(path)
+    if (found := digest(contents)) != sha256:
+        raise E3DError(
+            f"{path} is not the BSE49 that was asked for: its tables and geometries have the "
+            f"digest {found[:12]}…, expected {sha256[:12]}…; "
+            + ("give the pinned version" if source else "delete the file and try again")
+        )
+    return contents
+
+
+def _download(url: str, target: Path) -> None:
+    try:
+        with (
+            urllib.request.urlopen(
+                url, timeout=_TIMEOUT_S
+            ) as answer,  # names a fixed https address
+            files.replacing(target) as temporary,
+        ):
+            data = answer.read(SIZE_LIMIT + 1)
+            if len(data) > SIZE_LIMIT:
+                raise E3DError(
+                    f"{url} sends more than {SIZE_LIMIT} bytes; is it the right address?"
+                )
+            temporary.write_bytes(data)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise E3DError(
+            f"BSE49 cannot be downloaded from {url} ({error}); on a machine without a network give "
+            f"a folder or .tar.gz of it as `source` or in the variable {SOURCE_VARIABLE}"
+        ) from error
+
+
+def _read_archive(path: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    size = 0
+    try:
+        with tarfile.open(path, "r:gz") as archive:
+            for member in archive:
+                size += member.size
+                if size > SIZE_LIMIT:
+                    raise E3DError(f"{path} unpacks to more than {SIZE_LIMIT} bytes")
+                stream = archive.extractfile(member) if member.isfile() else None
+                if stream and (name := _used(member.name)):
+                    found[name] = stream.read()
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise E3DError(f"{path} is missing or no .tar.gz of BSE49 ({error})") from error
+    return found
+
+
+def _read_folder(folder: Path) -> dict[str, bytes]:
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in (".org", ".xyz"))
+    if not any(p.name == f"BSE49_{SETS[0]}.org" for p in paths):
+        raise E3DError(f"{folder} holds no BSE49_{SETS[0]}.org; give the folder of the repository")
+    return {name: p.read_bytes() for p in paths if (name := _used(str(p.relative_to(folder))))}
+
+
+def _used(path: str) -> str | None:
+    """Path inside the repository of a table or geometry, wherever that lies; None for the rest."""
+    parts = Path(path).parts
+    if parts and parts[-1] in [f"BSE49_{name}.org" for name in SETS]:
+        return parts[-1]
+    inside = len(parts) > 2 and parts[-3] == "Geometries" and parts[-2] in SETS
+    return "/".join(parts[-3:]) if inside and parts[-1].endswith(".xyz") else None
+
+
+def digest(contents: Mapping[str, bytes]) -> str:
+    """SHA-256 of the sorted names and digests of the tables and of the geometries they name.
+
+    Not of the archive: the bytes of one that is made on request are not promised to stay.
+    """
+    named = {
+        f"Geometries/{r.set}/{part}.xyz" for r in read_separations(contents) for part in r.parts
+    }
+    wanted = sorted(named | {f"BSE49_{name}.org" for name in SETS})
+    lines = [f"{name} {hashlib.sha256(_content(contents, name)).hexdigest()}" for name in wanted]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _content(contents: Mapping[str, bytes], name: str) -> bytes:
+    if name not in contents:
+        raise E3DError(f"{name} is missing in this copy of BSE49; is it complete?")
+    return contents[name]
+
+
+@dataclass(frozen=True)
+class Separation:
+    """AB → A• + B•: its set, the two elements of the broken bond, the names of the geometries of A,
+    B and AB, and the reference in kcal/mol, positive when bound."""
+
+    name: str
+    set: str
+    elements: tuple[str, str]
+    parts: tuple[str, str, str]
+    reference: float
+
+
+def read_separations(contents: Mapping[str, bytes]) -> list[Separation]:
+    """The entries of both tables. Raises E3DError for a line that is not `| name | 1 | A | 1 | B |
+    -1 | AB | energy |`."""
+    found = []
+    for which in SETS:
+        name = f"BSE49_{which}.org"
+        for number, line in enumerate(_content(contents, name).decode().splitlines(), start=1):
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            try:
+                entry, one, first, other, second, minus, whole, energy = cells
+                if (one, other, minus) != ("1", "1", "-1"):
+                    raise ValueError("no dissociation into two")
+                a, b = sorted(whole.split("_")[0].split("-"))
+                found.append(
+                    Separation(entry, which, (a, b), (first, second, whole), float(energy))
+                )
+            except ValueError as error:
+                raise E3DError(f"{name}, line {number}: {error}; expected A + B - AB") from None
+    return found
+
+
+def structure(contents: Mapping[str, bytes], reaction: Separation, part: int) -> Atoms:
+    """Geometry of A, B or AB (part 0, 1, 2), with `charge` and `multiplicity` in its `info`."""
+    name = f"Geometries/{reaction.set}/{reaction.parts[part]}.xyz"
+    lines = _content(contents, name).decode().splitlines()
+    try:
+        charge, multiplicity = map(int, lines[1].split())
+        rows = [line.split() for line in lines[2 : 2 + int(lines[0])]]
+        positions = np.array([[float(x) for x in row[1:4]] for row in rows])
+        atoms = Atoms([row[0] for row in rows], positions)
+    except (ValueError, KeyError, IndexError) as error:
+        raise E3DError(f"{name} is no geometry with charge and multiplicity ({error})") from None
+    atoms.info = {"charge": charge, "multiplicity": multiplicity}
+    return atoms

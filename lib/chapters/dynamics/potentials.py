@@ -1,0 +1,105 @@
+"""Drivers of molecular dynamics: energies and forces of several molecules at a time.
+
+An Allegro model evaluates them in one batch; the pair null and GFN2-xTB one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from e3d.chemistry.xtb import gfn2_point
+from e3d.errors import E3DError
+from e3d.models import batches
+from e3d.models.allegro import Model, load_model
+from e3d.models.pair import PairPotential, splines
+
+#: Energies (n,) in eV and forces (n_atoms, 3) of each in eV/Å of n molecules; NaN where none exist.
+Potential = Callable[[list[Atoms]], tuple[np.ndarray, list[np.ndarray]]]
+
+
+def allegro(model: Model) -> Potential:
+    """A driver that evaluates all molecules in one batch of the model."""
+    from nequip.data import AtomicDataDict as Keys
+
+    prepare = batches.transforms(model)
+
+    def evaluate(molecules: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
+        out = model.module(batches.batched(model, prepare, molecules))
+        energies = out[Keys.TOTAL_ENERGY_KEY].detach().cpu().numpy().reshape(-1)
+        forces = out[Keys.FORCE_KEY].detach().cpu().numpy()
+        return energies, np.split(forces, np.cumsum([len(m) for m in molecules])[:-1])
+
+    return evaluate
+
+
+def pair(potential: PairPotential) -> Potential:
+    """A driver of the pair null; energies are relative to the atoms.
+
+    Nearer than the first knot φ is continued with its slope there.
+    """
+
+    def of_one(molecule: Atoms) -> tuple[float, np.ndarray]:
+        first, second = np.triu_indices(len(molecule), k=1)
+        vectors = molecule.positions[first] - molecule.positions[second]  # (n_pairs, 3)
+        lengths = np.linalg.norm(vectors, axis=1)  # (n_pairs,)
+        inner = np.maximum(lengths, potential.knots[0])
+        coefficients = _coefficients(potential, molecule.numbers[first], molecule.numbers[second])
+        slopes = (splines(potential.knots, inner, derivative=True) * coefficients).sum(axis=1)
+        values = (splines(potential.knots, inner) * coefficients).sum(axis=1)
+        pulls = -slopes[:, None] * vectors / np.maximum(lengths, 1e-12)[:, None]
+        forces = np.zeros((len(molecule), 3))
+        np.add.at(forces, first, pulls)
+        np.add.at(forces, second, -pulls)
+        return float(values.sum() + slopes @ (lengths - inner)), forces
+
+    return _one_by_one(of_one)
+
+
+def _coefficients(potential: PairPotential, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Spline coefficients (n_pairs, n_splines) of pairs of atomic numbers."""
+    kinds = [
+        tuple(sorted((chemical_symbols[a], chemical_symbols[b])))
+        for a, b in zip(first, second, strict=True)
+    ]
+    if missing := sorted(set(kinds) - potential.coefficients.keys()):
+        raise E3DError(
+            f"the pair null was not fitted to {'-'.join(missing[0])}; fit it to molecules of all "
+            "elements"
+        )
+    return np.array([potential.coefficients[kind] for kind in kinds])
+
+
+def gfn2(electronic_K: float | int) -> Potential:
+    """A driver of GFN2-xTB with electrons at a temperature."""
+    return _one_by_one(lambda molecule: gfn2_point(molecule, electronic_K)[:2])
+
+
+def _one_by_one(function: Callable[[Atoms], tuple[float, np.ndarray]]) -> Potential:
+    def evaluate(molecules: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
+        energies, forces = zip(*map(function, molecules), strict=True)
+        return np.array(energies), list(forces)
+
+    return evaluate
+
+
+def potential_by_name(name: str, potential: PairPotential | None = None) -> Potential:
+    """The driver that a trajectory names.
+
+    `pair`; `gfn2:KELVIN`, the temperature of the electrons; otherwise a checkpoint folder, with
+    `:float64` for a network in double precision. Raises E3DError as `load_model` does, and for
+    `pair` without a potential.
+    """
+    source, _, option = name.partition(":")
+    if source == "gfn2":
+        return gfn2(float(option))
+    if source == "pair":
+        if potential is None:
+            raise E3DError("the driver 'pair' needs a fitted potential; fit one first")
+        return pair(potential)
+    dtype = getattr(torch, option) if option else None
+    return allegro(load_model(source, device="cpu", dtype=dtype))

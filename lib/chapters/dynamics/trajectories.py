@@ -1,0 +1,260 @@
+"""Trajectories as a file: planned as tasks, run in a pool of processes, kept piece by piece.
+
+The file has one group per trajectory, see `Record`. Times are in fs, positions in Å, energies in
+eV, bond orders without a unit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from importlib.metadata import version
+from pathlib import Path
+
+import h5py
+import numpy as np
+from ase import Atoms
+
+from chapters.dynamics import potentials
+from chapters.dynamics.simulation import Protocol, Trajectory, simulate
+from e3d import files
+from e3d.chemistry import bonding, xtb
+from e3d.data import split
+from e3d.data.dataset import DAMAGED, Molecule, bond_classes, relaxed_index
+from e3d.errors import E3DError
+from e3d.models.pair import PairPotential
+from e3d.parallel import discard, map_resumable
+
+#: Tasks per worker before the pool is renewed: GFN2-xTB slows down in a process that has run long.
+TASKS_PER_WORKER = 4
+_UNITS = {"times": "fs", "positions": "angstrom", "potential": "eV", "kinetic": "eV",
+          "orders": "", "cold_orders": "", "gfn2": "eV"}  # fmt: skip
+_TEXTS = ("kind", "driver", "molecule", "smiles", "fold", "end")
+_NUMBERS = ("temperature_K", "replica", "time_step_fs", "length_fs", "broken_at_fs")
+
+
+@dataclass(frozen=True)
+class SimulationTask:
+    """Molecules that one driver moves together, and what is kept of it.
+
+    Kept are frames `keep_fs` apart, and all from `window_fs` before a bond first broke. Frames of
+    which is `judged` get bond orders with electrons at `electronic_K`.
+    """
+
+    kind: str
+    driver: str
+    molecules: tuple[str, ...]
+    temperature_K: int
+    replica: int
+    protocol: Protocol
+    keep_fs: float | int
+    window_fs: float | int = 0.0
+    judged: bool = False
+    electronic_K: float | int = 5000.0
+
+    @property
+    def key(self) -> str:
+        """Everything that decides the outcome, as JSON."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One stored trajectory with the F frames that were kept, the first being the relaxed start.
+
+    kind: what it was run for; driver as of `drivers.by_name`; smiles with atom maps; end as of
+    `Trajectory`; times (F,), positions (F, N, 3), potential and kinetic (F,). Where frames were
+    judged: GFN2-xTB Wiberg orders (F, n_bonds) of the bonds of the start, with warm and with cold
+    electrons, and gfn2 (F,), the energy with cold ones; NaN where no SCF converged.
+    """
+
+    kind: str
+    driver: str
+    molecule: str
+    smiles: str
+    fold: str
+    end: str
+    temperature_K: float | int
+    replica: float | int
+    time_step_fs: float | int
+    length_fs: float | int
+    broken_at_fs: float | int
+    atomic_numbers: np.ndarray
+    times: np.ndarray
+    positions: np.ndarray
+    potential: np.ndarray
+    kinetic: np.ndarray
+    orders: np.ndarray | None = None
+    cold_orders: np.ndarray | None = None
+    gfn2: np.ndarray | None = None
+
+    @cached_property
+    def bonds(self) -> np.ndarray:
+        """Bonds (n_bonds, 2) of the start, i < j."""
+        return bonding.bond_pairs(bonding.from_mapped_smiles(self.smiles))
+
+    @cached_property
+    def classes(self) -> list[str]:
+        """Bond class of each."""
+        graph = bonding.from_mapped_smiles(self.smiles)
+        return [bonding.bond_class(graph, i, j) for i, j in self.bonds.tolist()]
+
+    def structures(self) -> list[Atoms]:
+        """All frames."""
+        return [Atoms(self.atomic_numbers, frame) for frame in self.positions]
+
+
+def choose(
+    molecules: Sequence[Molecule], *, held_out: int, trained: int, n_atoms: tuple[int, int]
+) -> list[Molecule]:
+    """Molecules that together have many bond classes: first of the test fold, then trained ones.
+
+    Each is the one with most classes that those before lack; among equals the smaller, then the
+    first by name. n_atoms: fewest and most.
+    """
+    chosen: list[Molecule] = []
+    seen: set[str] = set()
+    fits = [m for m in molecules if n_atoms[0] <= len(m.atomic_numbers) <= n_atoms[1]]
+    for fold, count in (("test", held_out), ("train", trained)):
+        pool = {m.name: m for m in fits if split.fold(m.smiles) == fold}
+        for _ in range(min(count, len(pool))):
+            best = min(pool.values(), key=lambda m: (-len(set(bond_classes(m)) - seen),
+                                                     len(m.atomic_numbers), m.name))  # fmt: skip
+            chosen.append(pool.pop(best.name))
+            seen |= set(bond_classes(best))
+    return chosen
+
+
+def run_tasks(
+    tasks: Sequence[SimulationTask],
+    molecules: Sequence[Molecule],
+    out: str | Path,
+    *,
+    potential: PairPotential | None = None,
+    n_workers: int | None = None,
+    progress: bool = True,
+) -> None:
+    """Run tasks in a pool and write all trajectories, in the order of the tasks, to `out`.
+
+    Finished tasks are kept beside `out` until it is complete; calling again goes on. Raises
+    E3DError as `work_through` does, when a task names an unknown molecule, and when one fails.
+    """
+    known = {m.name: m for m in molecules}
+    if unknown := sorted({name for task in tasks for name in task.molecules} - known.keys()):
+        raise E3DError(f"no molecule is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    out = Path(out)
+    found, failed = map_resumable(
+        partial(work, molecules=known, potential=potential), tasks, out, key=_key, unit="task",
+        n_workers=n_workers, renew_after=TASKS_PER_WORKER, progress=progress,
+    )  # fmt: skip
+    if failed:
+        raise E3DError(f"{len(failed)} of {len(tasks)} tasks failed: {next(iter(failed.values()))}")
+    with files.replacing(out) as temporary:
+        write(temporary, (record for piece in found.values() for record in read(piece)))
+    discard(out)
+
+
+def _key(task: SimulationTask) -> str:
+    return task.key
+
+
+def work(
+    task: SimulationTask,
+    piece: Path,
+    *,
+    molecules: Mapping[str, Molecule],
+    potential: PairPotential | None,
+) -> None:
+    """Run one task and write its trajectories to `piece`."""
+    sources = [molecules[name] for name in task.molecules]
+    starts = [Atoms(m.atomic_numbers, m.positions[relaxed_index(m)]) for m in sources]
+    graphs = [bonding.from_mapped_smiles(m.smiles) for m in sources]
+    bonds = [bonding.bond_pairs(graph) for graph in graphs]
+    # the same momenta and noise for every driver and time step
+    seed = [
+        task.temperature_K,
+        task.replica,
+        *hashlib.sha256("".join(task.molecules).encode()).digest()[:4],
+    ]
+    runs = simulate(potentials.potential_by_name(task.driver, potential), starts, bonds, task.protocol,
+                    temperature_K=task.temperature_K, seed=seed)  # fmt: skip
+    write(piece, [_record(task, m, run) for m, run in zip(sources, runs, strict=True)])
+
+
+def _kept(task: SimulationTask, run: Trajectory) -> np.ndarray:
+    """Indices of the frames that are stored: see `Task`. A last frame without sense is not."""
+    times = np.array(run.times)
+    stride = max(round(task.keep_fs / task.protocol.every_fs), 1)
+    near = np.abs(times - run.broken_at + task.window_fs / 2) <= task.window_fs / 2
+    kept = (np.arange(len(times)) % stride == 0) | near | (times >= run.broken_at)
+    kept[-1] = run.end not in ("lost", "collapsed")
+    return np.flatnonzero(kept)
+
+
+def _record(task: SimulationTask, source: Molecule, run: Trajectory) -> Record:
+    kept = _kept(task, run)
+    positions = np.array(run.positions)[kept]
+    record = Record(
+        kind=task.kind, driver=task.driver, molecule=source.name, smiles=source.smiles,
+        fold=split.fold(source.smiles), end=run.end, temperature_K=task.temperature_K,
+        replica=task.replica, time_step_fs=task.protocol.time_step_fs, length_fs=run.times[-1],
+        broken_at_fs=run.broken_at, atomic_numbers=source.atomic_numbers.astype(np.int16),
+        times=np.array(run.times, dtype=np.float32)[kept], positions=positions.astype(np.float32),
+        potential=np.array(run.potential)[kept], kinetic=np.array(run.kinetic)[kept],
+    )  # fmt: skip
+    return _judged(record, task.electronic_K) if task.judged else record
+
+
+def _judged(record: Record, electronic_K: float | int) -> Record:
+    """The record with bond orders and energies of its frames, as they are stored."""
+    i, j = record.bonds.T
+    warm, cold = (
+        [xtb.gfn2_point(frame, kelvin) for frame in record.structures()]
+        for kelvin in (electronic_K, xtb.COLD_K)
+    )
+    fields = {f: getattr(record, f) for f in Record.__dataclass_fields__}
+    return Record(**fields | {
+        "orders": np.array([point.orders[i, j] for point in warm], dtype=np.float32),
+        "cold_orders": np.array([point.orders[i, j] for point in cold], dtype=np.float32),
+        "gfn2": np.array([point.energy for point in cold]),
+    })  # fmt: skip
+
+
+def write(path: Path, records: Iterable[Record]) -> None:
+    """Write records to an HDF5 file, one group each, in their order."""
+    with h5py.File(path, "w", libver="latest") as file:
+        file.attrs["provenance"] = f"Dynamics by ASE {version('ase')}, drivers as named."
+        file.attrs["license"] = "CC0-1.0"
+        for number, record in enumerate(records):
+            group = file.create_group(f"{number:05d}")
+            for name in (*_TEXTS, *_NUMBERS):
+                group.attrs[name] = getattr(record, name)
+            group["atomic_numbers"] = record.atomic_numbers
+            for name, unit in _UNITS.items():
+                if (values := getattr(record, name)) is not None:
+                    data = group.create_dataset(name, data=values, compression="gzip", shuffle=True)
+                    data.attrs["units"] = unit
+
+
+def read(path: str | Path) -> list[Record]:
+    """All records of a file, in their order. Raises E3DError when it is missing or damaged."""
+    try:
+        with h5py.File(path) as file:
+            return [_read(file[name]) for name in sorted(file)]
+    except DAMAGED as error:
+        raise E3DError(
+            f"{path} is missing or no file of trajectories ({error}); `make pull` fetches the "
+            "project's"
+        ) from error
+
+
+def _read(group: h5py.Group) -> Record:
+    texts = {name: str(group.attrs[name]) for name in _TEXTS}
+    numbers = {name: float(group.attrs[name]) for name in _NUMBERS}
+    arrays = {
+        name: np.asarray(group[name]) for name in ("atomic_numbers", *_UNITS) if name in group
+    }
+    return Record(**texts, **numbers, **arrays)  # type: ignore[arg-type]

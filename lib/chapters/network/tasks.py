@@ -1,0 +1,201 @@
+"""The same questions to every place in several networks: tasks for `e3d.probes`, and components."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from scipy.sparse import csr_array
+
+from chapters.network import probes
+from chapters.network.features import ENERGY, Sample, bond_features, neighbours
+from e3d.models.allegro import Model
+from e3d.statistics.intervals import (
+    Estimate,
+    Groups,
+    codes,
+    interval,
+    resampled_masses,
+    with_seed_spread,
+)
+
+#: How a target is altered: not at all, by environment (`probes.control_task`), within strata.
+ITSELF, CONTROL, SHUFFLED = "itself", "control", "shuffled"
+#: What the variance of features is shared among by `anatomy`, one after the other.
+CAUSES = ("elements", "order", "length", "neighbours", "rest")
+
+
+@dataclass(frozen=True)
+class ProbeTask:
+    """Something to be told of bonds of a sample.
+
+    table: one row per bond, or per group of equivalent bonds, with smiles, environment and, under
+    the names `target` and `given`, what is asked (numbers or labels) and what is given; rows (m,):
+    bonds of the sample; unit (m,): the row of `table` that each belongs to, whose features are the
+    mean over its bonds. n_knots: of the curves by which a single number (r, ε) may tell it;
+    n_repeats and cut: as for `probes.regress`.
+    """
+
+    name: str
+    sample: str
+    table: pd.DataFrame
+    target: str
+    given: str
+    rows: Int[np.ndarray, " m"]
+    unit: Int[np.ndarray, " m"]
+    n_knots: int = 8
+    n_repeats: int = 1
+    cut: bool = True
+
+
+class ProbeResiduals(NamedTuple):
+    """What a probe leaves of a task: `lost` and `whole` of `probes.share`, and its prediction.
+
+    Of labels, both are sums over their indicators (1 for the label that it is, 0 for others).
+    """
+
+    lost: Float[np.ndarray, " n"]
+    whole: Float[np.ndarray, " n"]
+    prediction: Float[np.ndarray, "n n_columns"]
+
+
+def of_bonds(task: ProbeTask, values: np.ndarray) -> np.ndarray:
+    """Rows of a sample's bonds, averaged over those of each row of the task's table."""
+    return pd.DataFrame(values[task.rows]).groupby(task.unit).mean().to_numpy()
+
+
+def scalar(task: ProbeTask, values: np.ndarray) -> np.ndarray:
+    """One number (n,) per row of a task as columns for a probe, see `probes.curves`."""
+    return probes.curves(values, task.table[task.given], task.n_knots)
+
+
+def fit_probe(task: ProbeTask, columns: np.ndarray) -> dict[str, ProbeResiduals]:
+    """What a probe of columns (n, n_columns) leaves of a task, as it is and altered."""
+    target, given = task.table[task.target], task.table[task.given]
+    asked = {
+        ITSELF: target,
+        CONTROL: probes.control_task(target, task.table["environment"], given),
+        SHUFFLED: probes.shuffled(target, given, np.random.default_rng(0)),
+    }
+    targets = [_numbers(values) for values in asked.values()]
+    probed = probes.regress(
+        columns, np.hstack(targets), given, task.table["smiles"],
+        n_repeats=task.n_repeats, cut=task.cut,
+    )  # fmt: skip
+    ends = np.cumsum([part.shape[1] for part in targets])[:-1]
+    parts = zip(*(np.split(values, ends, axis=1) for values in probed), strict=True)
+    return {
+        name: ProbeResiduals(lost.sum(axis=1), whole.sum(axis=1), prediction)
+        for name, (prediction, lost, whole) in zip(asked, parts, strict=True)
+    }
+
+
+def _numbers(values: Groups) -> np.ndarray:
+    """Numbers as one column, labels as one indicator each, in sorted order."""
+    column = pd.Series(np.asarray(values))
+    table = column.to_frame() if pd.api.types.is_numeric_dtype(column) else pd.get_dummies(column)
+    return table.to_numpy(dtype=float)
+
+
+def probe_network(
+    model: Model, samples: Mapping[str, Sample], tasks: Sequence[ProbeTask]
+) -> tuple[dict[tuple[str, str, str], ProbeResiduals], dict[str, dict[str, np.ndarray]]]:
+    """Put tasks to every place in a network.
+
+    samples by the names that tasks have for them. Returns what is left by task, alteration of the
+    target and place; and the features by sample and place, as `features.bond_features`.
+    """
+    features = {name: bond_features(model, sample) for name, sample in samples.items()}
+    left = {}
+    for task in tasks:
+        for place, values in features[task.sample].items():
+            columns = of_bonds(task, values)
+            columns = scalar(task, columns[:, 0]) if place == ENERGY else columns
+            for target, found in fit_probe(task, columns).items():
+                left[task.name, target, place] = found
+    return left, features
+
+
+def explained_share(
+    networks: Sequence[ProbeResiduals],
+    molecules: Groups,
+    *,
+    minus: Sequence[ProbeResiduals] = (),
+    paired: bool = False,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Mean over networks of the share that their probes tell, or by how much it exceeds `minus`.
+
+    networks, minus: what is left by each independent network, or by a single null that has no seed.
+    The interval is over molecules, the same for all, joined with the spread over the networks of
+    either side, or with that of the differences where they are `paired` (one network in two places,
+    or two that begin from the same weights). Probes are not fitted anew.
+    """
+    # shares are ratios of sums, so the sums over molecules are all that a resample needs
+    all_ = [*networks, *minus]
+    both = np.column_stack([one.lost for one in all_] + [one.whole for one in all_])
+    sums = pd.DataFrame(both).groupby(codes(molecules)).sum().to_numpy()
+
+    def gains(totals: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        lost, whole = np.split(totals, 2, axis=1)
+        sides = np.split(1 - lost / whole, [len(networks)], axis=1)[: 2 if len(minus) else 1]
+        means = [side.mean(axis=1) for side in sides]
+        return means[0] - sum(means[1:]), [side[0] for side in sides]
+
+    value, sides = gains(sums.sum(axis=0, keepdims=True))
+    sample, _ = gains(resampled_masses(csr_array(sums), n_resamples=n_resamples, seed=seed))
+    found = interval(float(value[0]), sample, len(both))
+    for side in [sides[0] - sides[1]] if paired else sides:
+        found = with_seed_spread(found, side)
+    if found["high"] is not None and not len(minus):
+        found["high"] = min(found["high"], 1.0)
+    return found
+
+
+class Anatomy(NamedTuple):
+    """Principal components of features: `explained`, the share of the variance along each, and
+    `shares` of `CAUSES` in the variance along each of them; `whole`: in all the variance."""
+
+    explained: Float[np.ndarray, " n_features"]
+    shares: Float[np.ndarray, "n_features n_causes"]
+    whole: Float[np.ndarray, " n_causes"]
+
+    @property
+    def dimensions(self) -> float:
+        """Participation ratio (Σλ)² / Σλ² of the variances λ: how many matter."""
+        return float(1 / (self.explained**2).sum())
+
+
+def anatomy(features: Float[np.ndarray, "n n_features"], table: pd.DataFrame) -> Anatomy:
+    """Where the variance of the features of bonds comes from, in the scale of the network.
+
+    By least squares, cumulatively: what is between element pairs; then between orders; then follows
+    the length, another curve in each class; then the `neighbours`; and the rest.
+    Corrected for the number of parameters (adjusted R²), so a share can be slightly negative. table
+    as of `Sample`, with several times more bonds than these parameters.
+    """
+    centred = features - features.mean(axis=0)
+    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
+    along = centred @ directions.T
+    designs = [
+        np.ones((len(table), 1)), pd.get_dummies(table["pair"]).to_numpy(dtype=float),
+        pd.get_dummies(table["class"]).to_numpy(dtype=float),
+        probes.curves(table["length_A"], table["class"], 3), neighbours(table["environment"]),
+    ]  # fmt: skip
+    unexplained = []
+    for k in range(1, len(designs) + 1):
+        left, values, _ = np.linalg.svd(np.hstack(designs[:k]), full_matrices=False)
+        left = left[:, values > 1e-9 * values[0]]
+        residuals = along - left @ (left.T @ along)
+        unexplained.append((residuals**2).sum(axis=0) / (len(table) - left.shape[1]))
+    parts = -np.diff([*unexplained, np.zeros_like(singular)], axis=0)  # by cause and component
+    return Anatomy(
+        explained=singular**2 / (singular**2).sum(),
+        shares=(parts / np.maximum(unexplained[0], np.finfo(float).tiny)).T,
+        whole=parts.sum(axis=1) / unexplained[0].sum(),
+    )

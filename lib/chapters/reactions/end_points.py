@@ -1,0 +1,159 @@
+"""Where the search for a reaction path starts: relaxed ends, and images between them."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.mep import NEB
+from ase.mep.neb import IDPP
+from ase.optimize import MDMin
+from jaxtyping import Float, Int
+from rdkit import Chem
+from scipy.spatial.distance import cdist
+
+from chapters.reactions.reaction import Reaction
+from chapters.reactions.saddle_points import aligned, distance
+from e3d.chemistry import bonding
+from e3d.chemistry.xtb import gfn2, relax
+from e3d.errors import E3DError
+from e3d.units import ANGSTROM_PER_BOHR
+
+#: Rules that turn a dihedral.
+TURNS = ("turn", "through")
+#: Embeddings of each end that conformers are relaxed from.
+N_EMBEDDINGS = 6
+#: Å; products that separate begin this far apart.
+SEPARATION = 2.4
+#: Å; how far the middle of the first path leaves the straight line, so that a path between two
+#: linear or planar ends is not confined to that symmetry.
+BOW = 0.15
+#: Power by which distances pass from one end to the other: halfway, a hydrogen atom that moves from
+#: 1.1 to 2.0 Å is at 1.3 Å, as at a saddle point, and not at 1.55 Å, where its bond is broken.
+STIFFNESS = 4
+
+
+def end_points(reaction: Reaction) -> Float[np.ndarray, "2 n_atoms 3"]:
+    """Relaxed geometries of both ends in Å, the second turned to fit the first.
+
+    Of several conformers of either end the two nearest to each other; where a rule makes the second
+    end, the first is the lowest conformer. Raises E3DError when the bonds of an end are not those
+    of its SMILES.
+    """
+    first, second = reaction.graphs
+    if reaction.rule:
+        start = conformers(first)[0]
+        pairs = [(start, relax(reaction.numbers, by_rule(reaction, start)))]
+    elif len(fragments := Chem.GetMolFrags(second)) > 1:
+        pairs = [(start, _separated(reaction, start, fragments)) for start in conformers(first)]
+    else:
+        pairs = list(product(conformers(first), conformers(second)))
+    start, end = min(pairs, key=lambda pair: distance(*pair))
+    for graph, positions in zip(reaction.graphs, (start, end), strict=True):
+        if not bonding.keeps_its_bonds(graph, positions):
+            raise E3DError(f"reaction {reaction.name}: an end has other bonds than "
+                           f"{Chem.MolToSmiles(graph)} after it was relaxed")  # fmt: skip
+    return np.stack([start, aligned(start, end)])
+
+
+def conformers(graph: Chem.Mol) -> list[Float[np.ndarray, "n_atoms 3"]]:
+    """Relaxed conformers in Å, mirror images among them, the lowest in energy first."""
+    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
+    found: list[np.ndarray] = []
+    for seed in range(1, N_EMBEDDINGS + 1):
+        start = relax(numbers, bonding.embed(graph, seed=seed))
+        for new in (start, start * [1, 1, -1]):
+            if all(distance(old, new) > 0.1 for old in found):
+                found.append(new)
+    return sorted(found, key=lambda r: round(gfn2(numbers, r / ANGSTROM_PER_BOHR)[0], 5))
+
+
+def by_rule(
+    reaction: Reaction, positions: Float[np.ndarray, "n_atoms 3"], share: float = 1.0
+) -> Float[np.ndarray, "n_atoms 3"]:
+    """A geometry in Å after the rule of its reaction, or after a share of the turn that it names.
+
+    Raises E3DError for an unknown rule.
+    """
+    word, *rest = reaction.rule.split()
+    values = [int(value) for value in rest]
+    if word == "mirror":
+        return positions * [1, 1, -1]
+    if word == "permute":
+        return positions[[value - 1 for value in values]]
+    if word not in TURNS:
+        raise E3DError(f"reaction {reaction.name}: unknown rule {word!r}; expected mirror, "
+                       "permute, turn or through")  # fmt: skip
+    i, j, k, m = (value - 1 for value in values[:4])
+    atoms = Atoms(reaction.numbers, positions)
+    angle = atoms.get_dihedral(i, j, k, m)
+    by = values[4] if word == "turn" else 2 * ((values[4] - angle + 180) % 360 - 180)
+    turning = _beyond(reaction.graphs[0], j, k)
+    atoms.set_dihedral(i, j, k, m, angle + share * by, indices=turning)
+    return atoms.positions
+
+
+def _beyond(graph: Chem.Mol, near: int, far: int) -> list[int]:
+    """Atoms that turn with `far` about the bond from `near` to it."""
+    cut = Chem.RWMol(graph)
+    cut.RemoveBond(near, far)
+    return next(list(part) for part in Chem.GetMolFrags(cut) if far in part)
+
+
+def _separated(
+    reaction: Reaction, start: np.ndarray, fragments: tuple[tuple[int, ...], ...]
+) -> np.ndarray:
+    """Products of a dissociation beside each other, laid over their atoms in the reactant."""
+    placed = np.array(start, dtype=float)
+    parts = Chem.GetMolFrags(reaction.graphs[1], asMols=True)
+    for atoms, part in zip(fragments, parts, strict=True):
+        own = np.array([atom.GetAtomicNum() for atom in part.GetAtoms()])
+        placed[list(atoms)] = aligned(start[list(atoms)], relax(own, bonding.embed(part, seed=1)))
+    first, second = (list(atoms) for atoms in fragments)
+    away = placed[second].mean(axis=0) - placed[first].mean(axis=0)
+    while cdist(placed[first], placed[second]).min() < SEPARATION:
+        placed[second] += 0.05 * away / np.linalg.norm(away)
+    return relax(reaction.numbers, placed, fmax=0.05)
+
+
+def first_guess(
+    reaction: Reaction, ends: Float[np.ndarray, "2 n_atoms 3"], *, n_images: int
+) -> Float[np.ndarray, "n n_atoms 3"]:
+    """Images in Å between two ends, before they are relaxed: turned, straight or `between`."""
+    shares = np.linspace(0, 1, n_images)
+    if reaction.rule.startswith(TURNS):
+        turned = [aligned(ends[0], by_rule(reaction, ends[0], share)) for share in shares]
+        missed = aligned(turned[-1], ends[1]) - turned[-1]
+        return np.array(turned) + shares[:, None, None] * missed
+    if reaction.rule == "mirror":  # all distances are the same at both ends
+        return ends[0] + shares[:, None, None] * (ends[1] - ends[0])
+    return between(reaction.numbers, ends, n_images=n_images, bow=0.0 if reaction.rule else BOW)
+
+
+def between(
+    numbers: Int[np.ndarray, " n_atoms"],
+    ends: Float[np.ndarray, "2 n_atoms 3"],
+    *,
+    n_images: int,
+    bow: float = 0.0,
+) -> Float[np.ndarray, "n n_atoms 3"]:
+    """Images in Å whose distances pass evenly from one end to the other.
+
+    A straight path, but for a bow of so many Å, is drawn there by image dependent pair potentials
+    (Smidstrup et al. 2014, doi:10.1063/1.4878664). Not the distances go evenly but their powers
+    −`STIFFNESS`: what is bonded at either end stays short.
+    """
+    out_of_line = np.random.default_rng(0).normal(size=ends[0].shape)
+    first, second = (cdist(end, end) + np.eye(len(end)) for end in ends)
+    images = []
+    for x in np.linspace(0, 1, n_images):
+        straight = (1 - x) * ends[0] + x * ends[1] + bow * np.sin(np.pi * x) * out_of_line
+        powers = (1 - x) * first**-STIFFNESS + x * second**-STIFFNESS
+        wanted = powers ** (-1 / STIFFNESS) - np.eye(len(numbers))
+        images.append(Atoms(numbers, straight, calculator=IDPP(wanted, mic=False)))
+    band: Any = NEB(images, method="improvedtangent")
+    quiet: Any = None
+    MDMin(band, logfile=quiet).run(fmax=0.1, steps=100)
+    return np.array([image.positions for image in images])

@@ -1,0 +1,205 @@
+"""Reaction paths labelled by DFT, as a data set.
+
+The file follows the schema of every data set, a group per reaction named after it, with the mapped
+SMILES of the reactant; `temperature` is −1, for no frame comes from dynamics. Besides, each group
+has `reaction_coordinate` (M,), from 0 to 1, and the attributes of the reaction and its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import h5py
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from jaxtyping import Float, Int
+
+from chapters.reactions.path_search import find_path
+from chapters.reactions.reaction import Reaction, ReactionPath
+from e3d.chemistry.dft import converged_energy, kohn_sham
+from e3d.chemistry.levels import LEVELS, isolated_atoms
+from e3d.data.dataset import Dataset, Molecule, saving, write_dataset
+from e3d.data.split import fold
+from e3d.errors import E3DError
+from e3d.labels.label import label
+from e3d.parallel import discard, map_resumable
+from e3d.units import ANGSTROM_PER_BOHR
+
+
+@dataclass(frozen=True)
+class LabelledPath:
+    """A path whose frames are the conformations of `labels`, energies at their level of theory.
+
+    stable: whether the closed-shell determinant of the saddle point is a minimum, against
+    unrestricted ones too; None where it was not examined.
+    """
+
+    path: ReactionPath
+    labels: Molecule
+    stable: bool | None
+
+    @property
+    def reaction(self) -> Reaction:
+        """The reaction that the path belongs to."""
+        return self.path.reaction
+
+    def frames(self) -> list[Atoms]:
+        """The geometries, as labelled."""
+        return [Atoms(self.labels.atomic_numbers, r) for r in self.labels.positions]
+
+
+def label_paths(
+    reactions: Sequence[Reaction],
+    out: str | Path,
+    *,
+    method: str,
+    n_between: int,
+    n_workers: int | None = None,
+    progress: bool = True,
+) -> dict[str, str]:
+    """Find the paths of reactions, label their frames and write them as one data set.
+
+    n_between: frames between the saddle point and either end. Finished reactions are kept beside
+    `out`, so that an interrupted call with the same settings goes on. Returns those left out, with
+    the reason of each. Raises E3DError as `pieces.work_through` does.
+    """
+    out = Path(out)
+    elements = sorted({chemical_symbols[z] for r in reactions for z in r.numbers.tolist()})
+    atoms = isolated_atoms(method, elements)
+    found, left_out = map_resumable(
+        partial(_write_path, method, n_between, atoms), list(reactions), out,
+        key=lambda reaction: f"{method} {n_between} {reaction.name}",
+        unit="reaction", n_workers=n_workers, progress=progress,
+    )  # fmt: skip
+    write_paths(out, [read_paths(piece)[0] for piece in found.values()], method, atoms)
+    discard(out)
+    return {key.rpartition(" ")[2]: reason for key, reason in left_out.items()}
+
+
+def _write_path(
+    method: str, n_between: int, atoms: dict[str, float], reaction: Reaction, piece: Path
+) -> None:
+    path = find_path(reaction, n_between=n_between)
+    write_paths(piece, [label_path(path, method)], method, atoms)
+
+
+def label_path(path: ReactionPath, method: str) -> LabelledPath:
+    """The frames of a path with energies and forces; the saddle point's closed shell examined."""
+    n, n_atoms, _ = path.positions.shape
+    reaction = path.reaction
+    frames = Molecule(
+        reaction.name, f"path, {reaction.kind}", reaction.reactant, reaction.numbers,
+        path.positions, np.zeros(n), np.zeros(n), np.zeros((n, n_atoms, 3)), np.full(n, -1),
+    )  # fmt: skip
+    saddle = path.positions[path.saddle]
+    stable = None if method == "gfn2" else is_stable(reaction.numbers, saddle)
+    return LabelledPath(path, label(frames, method), stable)
+
+
+def is_stable(
+    numbers: Int[np.ndarray, " n_atoms"], positions: Float[np.ndarray, "n_atoms 3"]
+) -> bool:
+    """Whether the closed-shell ωB97M-D3(BJ)/def2-SVP determinant at a geometry in Å is stable.
+
+    Against changes of its own orbitals and against unrestricted ones (Seeger & Pople 1977,
+    doi:10.1063/1.434318). In the larger basis this would take as long as all labels of a path.
+    Raises E3DError when the SCF does not converge.
+    """
+    mean_field = kohn_sham(numbers, positions / ANGSTROM_PER_BOHR, basis="def2-svp")
+    converged_energy(mean_field)
+    _, _, internal, external = mean_field.stability(external=True, return_status=True)
+    return bool(internal and external)
+
+
+def write_paths(
+    out: str | Path, paths: Sequence[LabelledPath], method: str, atoms: dict[str, float]
+) -> None:
+    """Write labelled paths, atomically; atoms: isolated atoms of `method` in eV by element."""
+    provenance = "Minimum energy paths of GFN2-xTB, climbing-image nudged elastic band."
+    write_dataset(
+        out, [one.labels for one in paths], level_of_theory=LEVELS[method], atomic_energies=atoms,
+        provenance=provenance,
+    )  # fmt: skip
+    with saving(out, source=out) as file:
+        for one in paths:
+            group, path = file[one.labels.name], one.path
+            group["reaction_coordinate"] = path.coordinate
+            group["reaction_coordinate"].attrs["units"] = "1"
+            group.attrs.update(asdict(path.reaction))
+            group.attrs["saddle"] = path.saddle
+            group.attrs["imaginary_frequency_per_cm"] = path.frequency
+            if one.stable is not None:
+                group.attrs["closed_shell_stable"] = one.stable
+
+
+def read_paths(path: str | Path) -> list[LabelledPath]:
+    """Labelled paths of a file that `write_paths` wrote.
+
+    Raises E3DError as `Dataset` does, and for a group that is no path.
+    """
+    with Dataset(path) as dataset:
+        return [_read_path(dataset.group(name), dataset[name]) for name in dataset.names]
+
+
+def _read_path(group: h5py.Group, labels: Molecule) -> LabelledPath:
+    try:
+        fields = {key: str(group.attrs[key]) for key in Reaction.__dataclass_fields__}
+        found = ReactionPath(
+            Reaction(**fields), labels.positions, np.asarray(group["reaction_coordinate"]),
+            int(group.attrs["saddle"]), float(group.attrs["imaginary_frequency_per_cm"]),
+        )  # fmt: skip
+    except KeyError as error:
+        raise E3DError(
+            f"group {labels.name!r} is no reaction path ({error}); expected a file that the stage "
+            "of the paths wrote"
+        ) from error
+    stable = group.attrs.get("closed_shell_stable")
+    return LabelledPath(found, labels, None if stable is None else bool(stable))
+
+
+HALVES = ("first", "second")
+
+
+def halves(paths: Sequence[LabelledPath]) -> dict[str, str]:
+    """Half of each reaction, by its name; reactions of one composition are in the same half.
+
+    Compositions in alphabetical order go to the first and the second half in turn, so this needs
+    all paths of a file.
+    """
+    formulas = sorted({one.reaction.formula for one in paths})
+    return {one.reaction.name: HALVES[formulas.index(one.reaction.formula) % 2] for one in paths}
+
+
+def may_train(reaction: Reaction) -> bool:
+    """Whether every molecule at both ends is of the training fold."""
+    return all(fold(smiles) == "train" for smiles in reaction.molecules)
+
+
+def write_halves(paths_file: str | Path) -> dict[str, int]:
+    """Write `<paths_file>-first.h5` and `-second.h5`; returns how many frames each has.
+
+    Left out are paths with an end outside the training fold, and those whose saddle point is not of
+    one closed shell; a half without any other has no file.
+    """
+    paths_file = Path(paths_file)
+    paths = read_paths(paths_file)
+    of = halves(paths)
+    with Dataset(paths_file) as dataset:
+        atoms, level = dataset.atomic_energies(), dataset.attributes["level_of_theory"]
+    counts = {}
+    for half in HALVES:
+        part = [one.labels for one in paths if of[one.reaction.name] == half
+                and may_train(one.reaction) and one.stable is not False]  # fmt: skip
+        counts[half] = sum(map(len, part))
+        if not part:
+            continue
+        out = paths_file.with_name(f"{paths_file.stem}-{half}.h5")
+        provenance = f"The {half} half of {paths_file.name}, for training."
+        write_dataset(
+            out, part, level_of_theory=level, atomic_energies=atoms, provenance=provenance
+        )
+    return counts

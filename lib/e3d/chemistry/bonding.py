@@ -1,0 +1,196 @@
+"""From SMILES to geometry, and from geometry to bonds and bond classes."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import SupportsIndex
+
+import numpy as np
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdForceFieldHelpers
+
+from e3d.errors import E3DError
+from e3d.statistics.intervals import Groups
+
+#: Symbols of bond orders in a bond class; a bond that cannot be perceived is `~`.
+ORDER_SYMBOLS = {
+    Chem.BondType.SINGLE: "-",
+    Chem.BondType.DOUBLE: "=",
+    Chem.BondType.TRIPLE: "#",
+    Chem.BondType.AROMATIC: ":",
+}
+
+
+def parse_smiles(smiles: str) -> Chem.Mol:
+    """RDKit molecule of a SMILES with hydrogens added as atoms, after the heavy ones.
+
+    Raises E3DError when RDKit cannot parse or sanitize it.
+    """
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None or molecule.GetNumAtoms() == 0:
+        raise E3DError(
+            f"SMILES {smiles!r} cannot be parsed; check brackets, ring closures and valences"
+        )
+    return Chem.AddHs(molecule)
+
+
+def check_closed_shell(molecule: Chem.Mol) -> None:
+    """Raise E3DError unless a molecule is neutral, without radicals, of bonds that have a class."""
+    smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule, sanitize=False))
+    charge = Chem.GetFormalCharge(molecule)
+    if charge:
+        raise E3DError(f"{smiles}: charge {charge:+d}; only neutral molecules are supported")
+    if any(atom.GetNumRadicalElectrons() for atom in molecule.GetAtoms()):
+        raise E3DError(
+            f"{smiles}: has unpaired electrons; only closed-shell molecules are supported"
+        )
+    orders = {bond.GetBondType() for bond in molecule.GetBonds()} - set(ORDER_SYMBOLS)
+    if orders:
+        raise E3DError(f"{smiles}: {min(map(str, orders)).lower()} bonds belong to no bond class")
+
+
+def mapped_smiles(molecule: Chem.Mol) -> str:
+    """SMILES with every hydrogen written and atom-map numbers 1…N giving the atom order."""
+    copy = Chem.Mol(molecule)
+    for atom in copy.GetAtoms():
+        atom.SetAtomMapNum(atom.GetIdx() + 1)
+    return Chem.MolToSmiles(copy)
+
+
+def from_mapped_smiles(smiles: str) -> Chem.Mol:
+    """RDKit molecule whose atoms stand in the order of the SMILES' atom-map numbers.
+
+    Raises E3DError when the SMILES cannot be parsed or its atoms are not all mapped.
+    """
+    parameters = Chem.SmilesParserParams()
+    parameters.removeHs = False  # type: ignore[assignment]
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles, parameters)
+    if molecule is None:
+        raise E3DError(f"SMILES {smiles!r} cannot be parsed")
+    numbers = [atom.GetAtomMapNum() for atom in molecule.GetAtoms()]
+    implicit = any(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
+    if implicit or sorted(numbers) != list(range(1, len(numbers) + 1)):
+        raise E3DError(
+            f"SMILES {smiles!r}: atom maps must number every atom, hydrogens too, from 1"
+        )
+    return Chem.RenumberAtoms(molecule, [int(i) for i in np.argsort(numbers)])
+
+
+def embed(molecule: Chem.Mol, *, seed: int) -> np.ndarray:
+    """Positions (N, 3) in Å of one ETKDG conformer, improved by MMFF94 where it has parameters.
+
+    Raises E3DError when no conformer can be embedded.
+    """
+    copy = Chem.Mol(molecule)
+    parameters = rdDistGeom.ETKDGv3()
+    parameters.randomSeed = seed  # type: ignore[assignment]
+    with rdBase.BlockLogs():
+        failed = rdDistGeom.EmbedMolecule(copy, parameters) < 0
+        if failed:
+            parameters.useRandomCoords = True  # type: ignore[assignment]
+            failed = rdDistGeom.EmbedMolecule(copy, parameters) < 0
+        if failed:
+            raise E3DError(
+                f"no 3D conformer of {Chem.MolToSmiles(copy)!r} can be embedded; the graph may be "
+                "too strained. Give a structure file instead"
+            )
+        if rdForceFieldHelpers.MMFFHasAllMoleculeParams(copy):
+            rdForceFieldHelpers.MMFFOptimizeMolecule(copy)
+    return np.asarray(copy.GetConformer().GetPositions())
+
+
+def bond_pairs(molecule: Chem.Mol) -> np.ndarray:
+    """Bonds as atom index pairs i < j, shape (n_bonds, 2), in lexicographic order."""
+    pairs = [sorted((b.GetBeginAtomIdx(), b.GetEndAtomIdx())) for b in molecule.GetBonds()]
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+
+
+def bond_class(molecule: Chem.Mol, i: SupportsIndex, j: SupportsIndex) -> str:
+    """Class of the bond i–j: elements in alphabetical order around the symbol of the order."""
+    first, second = sorted(molecule.GetAtomWithIdx(int(k)).GetSymbol() for k in (i, j))
+    bond = molecule.GetBondBetweenAtoms(int(i), int(j))
+    return f"{first}{ORDER_SYMBOLS.get(bond.GetBondType(), '~')}{second}"
+
+
+def _connected(atomic_numbers: np.ndarray, positions: np.ndarray) -> Chem.Mol:
+    """RDKit molecule of atoms that are bonded where RDKit finds them close, orders left open."""
+    molecule = Chem.RWMol()
+    for number in atomic_numbers:
+        molecule.AddAtom(Chem.Atom(int(number)))
+    conformer = Chem.Conformer(len(atomic_numbers))
+    conformer.SetPositions(np.asarray(positions, dtype=float))
+    molecule.AddConformer(conformer)
+    molecule = molecule.GetMol()
+    with rdBase.BlockLogs():
+        rdDetermineBonds.DetermineConnectivity(molecule)
+    return molecule
+
+
+def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int = 0) -> Chem.Mol:
+    """RDKit molecule with the bonds perceived from a geometry, atoms in the given order.
+
+    Connectivity and orders by RDKit's `rdDetermineBonds`; where no valid assignment of orders
+    exists, every order is left open (bond class `C~C`).
+
+    atomic_numbers (N,); positions (N, 3) in Å; charge in e.
+    """
+    molecule = _connected(atomic_numbers, positions)
+    with rdBase.BlockLogs():
+        ordered = Chem.Mol(molecule)
+        try:
+            rdDetermineBonds.DetermineBondOrders(ordered, charge=charge)
+            Chem.SanitizeMol(ordered)
+            return ordered
+        except ValueError:
+            pass
+    unordered = Chem.RWMol(molecule)
+    for bond in unordered.GetBonds():
+        bond.SetBondType(Chem.BondType.UNSPECIFIED)
+    return unordered.GetMol()
+
+
+def keeps_its_bonds(molecule: Chem.Mol, positions: np.ndarray) -> bool:
+    """Whether a geometry (N, 3) in Å has exactly the connectivity of the molecule's graph."""
+    numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()])
+    return np.array_equal(bond_pairs(_connected(numbers, positions)), bond_pairs(molecule))
+
+
+def elements_of(name: str) -> tuple[str, str]:
+    """The two element symbols of a bond class, e.g. `C=O` → ("C", "O")."""
+    first, second = re.findall(r"[A-Z][a-z]?", name)
+    return first, second
+
+
+@lru_cache(maxsize=200_000)
+def canonical_smiles(smiles: str) -> str:
+    """RDKit's canonical SMILES without atom maps, stereochemistry and explicit hydrogens.
+
+    Without stereochemistry, because isomers that differ in nothing else must not straddle a split.
+    Raises E3DError when RDKit cannot parse the SMILES.
+    """
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None:
+        raise E3DError(f"SMILES {smiles!r} cannot be parsed; check brackets, rings and valences")
+    for atom in molecule.GetAtoms():
+        atom.SetAtomMapNum(0)
+    return Chem.CanonSmiles(Chem.MolToSmiles(molecule, isomericSmiles=False))
+
+
+_CLASS = re.compile(r"([A-Z][a-z]?)([-=#:~])([A-Z][a-z]?)")
+
+
+def pair_and_order(classes: Groups) -> tuple[np.ndarray, np.ndarray]:
+    """Element pairs ("CO") and orders ("=") of bond classes ("C=O"), each (n,).
+
+    Raises E3DError for a text that is not a bond class.
+    """
+    matches = [_CLASS.fullmatch(str(name)) for name in classes]
+    if None in matches:
+        wrong = list(classes)[matches.index(None)]
+        raise E3DError(f"expected a bond class such as 'C=O', got {wrong!r}")
+    parts = [match.groups() for match in matches if match]
+    return np.array([a + b for a, _, b in parts]), np.array([order for _, order, _ in parts])

@@ -1,0 +1,235 @@
+"""Execute a notebook with parameters: `e3d run`, for people and for the stages of the pipeline.
+
+papermill executes; here names and types of parameters are checked first, what differs between two
+equal runs is stripped afterwards, and a failing notebook never replaces a good one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+from nbclient.exceptions import DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from e3d import files
+from e3d.compendium import parameters, provenance
+from e3d.errors import E3DError
+from e3d.paths import EXECUTED, NOTEBOOKS, PROVENANCE, ROOT, RUNS
+
+#: Where an object lay in memory, in its text: `<Styler at 0x7f…>`.
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+(?=>)")
+#: The random id that pandas gives a styled table.
+_TABLE_ID = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-f])")
+#: Folders whose files a run reads, and whose contents its record names by hash.
+INPUT_FOLDERS = ("data", "labels", "checkpoints", "results")
+#: Folders of the checkout that a run of one's own may not write into.
+RESERVED = (*INPUT_FOLDERS, "provenance", "book", "notebooks")
+
+
+def run_stage(notebook: str | Path, assignments: Sequence[str], stage: str) -> Path:
+    """Run a notebook as a stage of `dvc.yaml`; returns the record's path.
+
+    Writes what the notebook writes, `provenance/<stage>.json` and, for the notebooks of the book
+    (all but the bare `00_…`), the executed copy `book/executed/<notebook>.ipynb`.
+
+    Raises E3DError as `execute` does, and when a file that the stage depends on is missing.
+    """
+    notebook = find(notebook)
+    values = parameters.coerce(parameters.split(assignments), parameters.defaults(notebook))
+    inputs = [*_stage_inputs(stage), *_named_inputs(values)]
+    executed = None if notebook.name.startswith("00_") else EXECUTED / notebook.name
+    record = PROVENANCE / f"{stage}.json"
+    seconds = execute(notebook, values, executed, name=stage, inputs=inputs)
+    provenance.write(
+        record, provenance.record(stage, notebook, values, inputs, wall_time_s=seconds)
+    )
+    return record
+
+
+def run_here(
+    notebook: str | Path, assignments: Sequence[str] = (), out: str | Path | None = None
+) -> Path:
+    """Run a notebook with other parameters into a folder of its own; returns that folder.
+
+    The folder, `runs/<notebook>/<date and time>/` unless `out` is given, receives the executed
+    notebook, its outputs and `provenance.json`.
+
+    Raises E3DError as `execute` does, and when `out` is a folder of the pipeline or that of the
+    notebook itself, whose source the executed copy would replace.
+    """
+    notebook = find(notebook)
+    known = parameters.defaults(notebook)
+    values = parameters.coerce(parameters.split(assignments), known)
+    out = Path(out or values.get("output_dir") or _new_folder(notebook.stem)).resolve()
+    if out == notebook.parent or any(out.is_relative_to(ROOT / folder) for folder in RESERVED):
+        raise E3DError(f"{out} belongs to the pipeline or the notebook; choose another folder")
+    _make_writable(out)
+    if "output_dir" in known:
+        values["output_dir"] = _shown(out)
+    inputs = _named_inputs({**known, **values})
+    name = f"{notebook.stem}-{out.name}"
+    seconds = execute(notebook, values, out / notebook.name, name=name, inputs=inputs)
+    provenance.write(
+        out / "provenance.json",
+        provenance.record(name, notebook, {**known, **values}, inputs, wall_time_s=seconds),
+    )
+    return out
+
+
+def find(notebook: str | Path) -> Path:
+    """A notebook by path, or by its name in `notebooks/` with or without `.ipynb`."""
+    path = Path(notebook)
+    candidates = [path, ROOT / path, NOTEBOOKS / path.name, NOTEBOOKS / f"{path.name}.ipynb"]
+    found = next((c for c in candidates if c.is_file()), None)
+    if found is None:
+        there = ", ".join(sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
+        raise E3DError(f"notebook {notebook} does not exist; there are: {there}")
+    return found.resolve()
+
+
+def execute(
+    notebook: Path,
+    values: dict[str, Any],
+    target: Path | None,
+    *,
+    name: str,
+    inputs: Sequence[Path] = (),
+) -> float:
+    """Execute a notebook in the root of the checkout; returns the wall time in s.
+
+    `target` receives the executed, stripped notebook; only when every cell succeeded. While it runs
+    and when it fails, the copy lies in `runs/failed/<name>.ipynb`.
+
+    Raises E3DError when an input is missing, a cell raises, or `target` cannot be written.
+    """
+    missing = [path for path in inputs if not path.exists()]
+    if missing:
+        raise E3DError(
+            f"{notebook.name}: {_shown(missing[0])} is missing; `make pull` fetches data, "
+            "labels and checkpoints, `make book` makes what follows from them"
+        )
+    if target is not None:
+        _make_writable(target.parent)
+    working = RUNS / "failed" / f"{name.replace(os.sep, '-')}.ipynb"
+    _make_writable(working.parent)
+    os.environ.setdefault("PYTHONHASHSEED", "0")
+    # one thread: faster for small molecules, and sums come out the same on any number of cores
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    start = time.perf_counter()
+    try:
+        executed = papermill.execute_notebook(
+            notebook,
+            working,
+            values,
+            kernel_name="python3",
+            language="python",
+            cwd=ROOT,
+            coalesce_streams=True,
+            extra_arguments=["--log-level=CRITICAL"],  # the kernel's own log is not the reader's
+        )
+    except PapermillExecutionError as error:
+        raise E3DError(_explain(notebook, error, working)) from None
+    except DeadKernelError:
+        raise E3DError(
+            f"{notebook.name}: its process died, perhaps for lack of memory "
+            f"(unfinished copy: {_shown(working)})"
+        ) from None
+    if target is not None:
+        with files.replacing(target) as temporary:
+            nbformat.write(strip_run_metadata(executed), temporary)
+    working.unlink()
+    return time.perf_counter() - start
+
+
+def strip_run_metadata(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Remove what differs between two equal runs; what was written to stderr goes to ours.
+
+    Timestamps, paths, random ids (of the injected cell, of styled tables), the interpreter's patch
+    version and progress bars (on stderr) go; code, results and their order stay.
+    """
+    notebook.metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+    }
+    for index, cell in enumerate(notebook.cells):
+        tags = cell.metadata.get("tags", [])
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        cell.id = "injected-parameters" if "injected-parameters" in tags else f"cell-{index:02d}"
+        if cell.cell_type == "code":
+            for output in cell.outputs:
+                if output.get("name") == "stderr":
+                    print(output.text, file=sys.stderr, end="")
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            for position, output in enumerate(cell.outputs):
+                if "text/plain" in output.get("data", {}):
+                    output.data["text/plain"] = _ADDRESS.sub("", output.data["text/plain"])
+                if "text/html" in output.get("data", {}):
+                    html = output.data["text/html"]
+                    output.data["text/html"] = _TABLE_ID.sub(f"T_{index}_{position}", html)
+    return notebook
+
+
+def _explain(notebook: Path, error: PapermillExecutionError, copy: Path) -> str:
+    """One line: which notebook, which cell, which exception, where the failing copy is."""
+    hint = "; `make pull` fetches data, labels and checkpoints" \
+        if error.ename == "FileNotFoundError" else ""  # fmt: skip
+    said = " ".join(str(error.evalue).split())
+    return (
+        f"{notebook.name}, cell {error.exec_count}: {error.ename}: {said}{hint} "
+        f"(failing copy: {_shown(copy)})"
+    )
+
+
+def _stage_inputs(stage: str) -> list[Path]:
+    """Data that `dvc.yaml` lists as dependencies of a stage, as far as it spells them out."""
+    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    name = stage.partition("@")[0]
+    if name not in stages:
+        raise E3DError(f"dvc.yaml has no stage {name!r}; its stages: {', '.join(stages)}")
+    entry = stages[name]
+    texts = [str(text) for text in entry.get("do", entry).get("deps", [])]
+    return [
+        ROOT / text for text in texts if text.split("/")[0] in INPUT_FOLDERS and "${" not in text
+    ]
+
+
+def _named_inputs(values: dict[str, Any]) -> list[Path]:
+    """Parameters that name a file or folder of data."""
+    folders = tuple(f"{folder}/" for folder in INPUT_FOLDERS)
+    return [
+        ROOT / text
+        for name, value in values.items()
+        for text in (value if isinstance(value, list) else [value])
+        if name != "output_dir" and isinstance(text, str) and text.startswith(folders)
+    ]
+
+
+def _shown(path: Path) -> str:
+    """A path as people in the root of the checkout write it."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
+
+
+def _new_folder(stem: str) -> Path:
+    """A folder that does not exist yet, named by the time."""
+    moment = datetime.now().strftime("%Y-%m-%dT%H%M%S")
+    names = [moment, *(f"{moment}-{k}" for k in range(2, 100))]
+    return next(RUNS / stem / name for name in names if not (RUNS / stem / name).exists())
+
+
+def _make_writable(folder: Path) -> None:
+    """Create a folder, or raise E3DError in the words of every other failing write."""
+    probe = folder / ".probe"
+    with files.replacing(probe):
+        pass
+    probe.unlink()

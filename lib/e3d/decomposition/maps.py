@@ -1,0 +1,261 @@
+"""Statistics of pair energies that add up: the E3D map, and moments by bond class and distance.
+
+ε_ij = E_ij + E_ji in eV, negative when bound. Only pairs within the cutoff of the model count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+
+import numpy as np
+import pandas as pd
+from ase.data import chemical_symbols
+from rdkit import Chem
+
+from e3d.chemistry import bonding
+from e3d.chemistry.topology import APART_COLUMNS
+from e3d.data.dataset import Molecule, conformations
+from e3d.decomposition import edges
+from e3d.decomposition.edges import Decomposition, pair_energies
+from e3d.errors import E3DError
+from e3d.models.allegro import Model
+from e3d.statistics import intervals
+
+#: Conformations whose pairs are held at a time; a molecule with more is taken apart.
+BLOCK = 512
+_BIN = [("pair", object), ("length_A", float), ("energy_eV", float), ("count", int)]
+_MOMENTS = [("count", int), ("mean_eV", float), ("m2_eV2", float)]
+
+
+def _no_bins() -> pd.DataFrame:
+    return pd.DataFrame(np.empty(0, _BIN))
+
+
+def _no_classes() -> pd.DataFrame:
+    return pd.DataFrame(np.empty(0, [("class", object), *_MOMENTS]))
+
+
+def _no_kinds() -> pd.DataFrame:
+    return pd.DataFrame(np.empty(0, [("apart", object), *_MOMENTS]))
+
+
+@dataclass(frozen=True)
+class PairStatistics:
+    """Statistics of the pair energies ε of any number of conformations; two of them add up.
+
+    map: one row per occupied bin, columns as of `tables.energy_map`. classes, kinds: one row per
+    bond class (`class`), and per number of bonds between the atoms (`apart`, one of
+    `tables.APART_COLUMNS`); columns count (pairs), mean_eV, and m2_eV2, the sum of squared
+    deviations from the mean: the variance is m2_eV2 / count. sum_rule_error: the largest, in eV per
+    atom. left_out: conformations passed over, by reason.
+    """
+
+    map: pd.DataFrame = field(default_factory=_no_bins)
+    classes: pd.DataFrame = field(default_factory=_no_classes)
+    kinds: pd.DataFrame = field(default_factory=_no_kinds)
+    n_molecules: int = 0
+    n_conformations: int = 0
+    sum_rule_error: float = 0.0
+    left_out: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: PairStatistics) -> PairStatistics:
+        return PairStatistics(
+            map=_counted(pd.concat([self.map, other.map])),
+            classes=pooled(pd.concat([self.classes, other.classes]), "class"),
+            kinds=pooled(pd.concat([self.kinds, other.kinds]), "apart"),
+            n_molecules=self.n_molecules + other.n_molecules,
+            n_conformations=self.n_conformations + other.n_conformations,
+            sum_rule_error=max(self.sum_rule_error, other.sum_rule_error),
+            left_out=self.left_out + other.left_out,
+        )
+
+
+def pooled(parts: pd.DataFrame, by: str) -> pd.DataFrame:
+    """Moments of united samples from the moments of each: rows with the same `by` become one.
+
+        n = Σ n_k    m = Σ n_k m_k / n    M = Σ [M_k + n_k (m_k − m)²]
+
+    Columns: `by`, count n, mean_eV m, m2_eV2 M. Unlike Σε², M loses no digits to a large mean.
+    Reference: Chan, Golub and LeVeque, Am. Stat. 37, 242 (1983).
+    """
+    count = parts.groupby(by)["count"].sum()
+    mean = (parts["count"] * parts["mean_eV"]).groupby(parts[by]).sum() / count
+    deviations = parts["count"] * (parts["mean_eV"] - parts[by].map(mean)) ** 2
+    m2 = (parts["m2_eV2"] + deviations).groupby(parts[by]).sum()
+    return pd.DataFrame({"count": count, "mean_eV": mean, "m2_eV2": m2}).reset_index()
+
+
+def _counted(bins: pd.DataFrame) -> pd.DataFrame:
+    """One histogram of several; the centres of equal bins are equal to the last bit."""
+    return bins.groupby(["pair", "length_A", "energy_eV"])["count"].sum().reset_index()
+
+
+def summarise(
+    model: Model,
+    molecules: Iterable[Molecule],
+    *,
+    length_step: float = 0.05,
+    energy_step: float = 0.1,
+) -> PairStatistics:
+    """Statistics of all conformations of some molecules; bins of length_step Å, energy_step eV.
+
+    Raises E3DError as `edges.decompose` does, and for a molecule whose SMILES has other atoms.
+    """
+    total = PairStatistics()
+    for block in _blocks(molecules):
+        decompositions = list(edges.decompose(model, conformations(block)))
+        remaining = iter(decompositions)
+        pairs = [_pairs(molecule, islice(remaining, len(molecule))) for molecule in block]
+        part = _reduced(pd.concat(pairs, ignore_index=True), length_step, energy_step)
+        errors = [abs(d.sum_rule_error) / len(d.atomic_energies) for d in decompositions]
+        total += replace(part, n_conformations=len(errors), sum_rule_error=max(errors))
+    return total
+
+
+def _blocks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
+    """Molecules, a large one in parts, of about `BLOCK` conformations together."""
+    block: list[Molecule] = []
+    for molecule in molecules:
+        for rows in np.split(np.arange(len(molecule)), range(BLOCK, len(molecule), BLOCK)):
+            block.append(molecule.select(rows))
+            if sum(map(len, block)) >= BLOCK:
+                yield block
+                block = []
+    if block:
+        yield block
+
+
+def _reduced(pairs: pd.DataFrame, length_step: float, energy_step: float) -> PairStatistics:
+    """Histogram and moments of a table of pairs, columns as of `_pairs`."""
+    bins = pairs[["pair"]].assign(
+        length_A=(np.floor(pairs["length_A"] / length_step) + 0.5) * length_step,
+        energy_eV=(np.floor(pairs["energy_eV"] / energy_step) + 0.5) * energy_step,
+        count=1,
+    )
+    ones = pairs[["class", "apart"]].assign(count=1, mean_eV=pairs["energy_eV"], m2_eV2=0.0)
+    return PairStatistics(_counted(bins), pooled(ones, "class"), pooled(ones, "apart"))
+
+
+def _pairs(molecule: Molecule, decompositions: Iterable[edges.Decomposition]) -> pd.DataFrame:
+    """All pairs within the cutoff in all conformations.
+
+    Columns: pair (elements in alphabetical order), class (None where there is no bond), apart,
+    length_A, and energy_eV, ε.
+    """
+    found = [edges.pair_energies(decomposition) for decomposition in decompositions]
+    i, j = np.concatenate([pairs.pairs for pairs in found]).T
+    return pd.DataFrame(
+        {name: matrix[i, j] for name, matrix in _labels(molecule).items()}
+        | {
+            "length_A": np.concatenate([pairs.lengths for pairs in found]),
+            "energy_eV": np.concatenate([pairs.energies for pairs in found]),
+        }
+    )
+
+
+def _labels(molecule: Molecule) -> dict[str, np.ndarray]:
+    """What any two atoms are to each other, matrices (N, N): columns pair, class, apart."""
+    try:
+        graph = bonding.from_mapped_smiles(molecule.smiles)
+    except E3DError as error:
+        raise E3DError(f"molecule {molecule.name!r}: {error}") from None
+    if [atom.GetAtomicNum() for atom in graph.GetAtoms()] != molecule.atomic_numbers.tolist():
+        raise E3DError(f"molecule {molecule.name!r}: its SMILES has other atoms than it")
+    symbols = [chemical_symbols[z] for z in molecule.atomic_numbers]
+    pairs = [["-".join(sorted((first, second))) for second in symbols] for first in symbols]
+    classes = np.full((len(symbols), len(symbols)), None, dtype=object)
+    for i, j in bonding.bond_pairs(graph).tolist():
+        classes[i, j] = classes[j, i] = bonding.bond_class(graph, i, j)
+    apart = Chem.GetDistanceMatrix(graph)  # huge between fragments
+    numbers = np.where(apart < len(symbols), np.clip(apart, 1, 4), 5).astype(int)
+    kinds = np.array(APART_COLUMNS, dtype=object)[numbers - 1]
+    return {"pair": np.array(pairs, dtype=object), "class": classes, "apart": kinds}
+
+
+def ensemble_of(run: str) -> str:
+    """Name of a run without its seed: `finetuned-s0` belongs to `finetuned`."""
+    return re.sub(r"-s\d+$", "", run)
+
+
+def topological_shares(
+    molecules: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Share of the binding energy on pairs 1, 2, 3, … bonds apart, by ensemble of models.
+
+    molecules: the molecule table of one data set. A share is signed, Σε of these pairs over Σε of
+    all, both summed over the molecules, and averaged over the seeds. Diatomic molecules are left
+    out: their one pair is a bond. Columns: ensemble, apart, share, low, high (95 % interval over
+    molecules), seed_std (None for one seed), n_molecules, n_runs.
+    """
+    rows = []
+    larger = molecules[molecules["n_atoms"] > 2]
+    for ensemble, own in larger.groupby(larger["run"].map(ensemble_of), sort=False):
+        sums = own.pivot_table(index="molecule", columns="run", values=list(APART_COLUMNS))
+        # (n_molecules, distances, runs)
+        values = np.stack([sums[name].to_numpy() for name in APART_COLUMNS], axis=1)
+        n_molecules, _, n_runs = values.shape
+        by_run = _shares_of(values.sum(axis=0))
+        drawn = np.random.default_rng(seed).multinomial(
+            n_molecules, np.full(n_molecules, 1 / n_molecules), size=n_resamples
+        )  # how often each molecule is in each resample
+        resampled = _shares_of(np.tensordot(drawn, values, axes=1)).mean(axis=-1)
+        for k, name in enumerate(APART_COLUMNS):
+            found = intervals.interval(float(by_run[k].mean()), resampled[:, k], n_molecules)
+            rows.append(
+                {"ensemble": ensemble, "apart": name, "share": found["value"],
+                 "low": found["low"], "high": found["high"],
+                 "seed_std": by_run[k].std(ddof=1) if n_runs > 1 else None,
+                 "n_molecules": n_molecules, "n_runs": n_runs}
+            )  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _shares_of(sums: np.ndarray) -> np.ndarray:
+    """Σε by distance over Σε of all; sums (…, distances, runs) in eV."""
+    return sums / sums.sum(axis=-2, keepdims=True)
+
+
+def energy_map(
+    decompositions: Iterable[Decomposition],
+    *,
+    length_step: float = 0.05,
+    energy_step: float = 0.1,
+) -> pd.DataFrame:
+    """The E3D map: joint histogram of distance and ε of all pairs, per element pair.
+
+    Columns: pair (elements in alphabetical order), length_A and energy_eV (centres of bins of
+    length_step Å and energy_step eV; ε negative when bound), count. Empty bins are left out.
+    """
+    found = [rows for d in decompositions if len(rows := _map_rows(d, length_step, energy_step))]
+    if not found:
+        raise E3DError("no pairs within the cutoff to map; are the structures single atoms?")
+    bins, counts = np.unique(np.concatenate(found), axis=0, return_counts=True)
+    names = {code: "-".join(_symbols(code)) for code in np.unique(bins[:, 0]).tolist()}
+    return pd.DataFrame(
+        {
+            "pair": [names[code] for code in bins[:, 0].tolist()],
+            "length_A": (bins[:, 1] + 0.5) * length_step,
+            "energy_eV": (bins[:, 2] + 0.5) * energy_step,
+            "count": counts,
+        }
+    ).sort_values(["pair", "length_A", "energy_eV"], ignore_index=True)
+
+
+def _map_rows(decomposition: Decomposition, length_step: float, energy_step: float) -> np.ndarray:
+    pairs, _, lengths, energies = pair_energies(decomposition)
+    low, high = np.sort(decomposition.atomic_numbers[pairs], axis=1).T
+    return np.column_stack(
+        [
+            low * len(chemical_symbols) + high,
+            np.floor(lengths / length_step).astype(np.int64),
+            np.floor(energies / energy_step).astype(np.int64),
+        ]
+    )
+
+
+def _symbols(code: int) -> list[str]:
+    return sorted(chemical_symbols[z] for z in divmod(code, len(chemical_symbols)))

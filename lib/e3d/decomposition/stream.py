@@ -1,0 +1,233 @@
+"""Decompose a data set of any size: read, decomposed and added up a chunk of molecules at a time.
+
+The sum is taken in the order of the file, whatever order the chunks are finished in: the result
+depends neither on the number of processes nor on interruptions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import h5py
+import pandas as pd
+from pandas.api.types import is_numeric_dtype
+from tqdm.auto import tqdm
+
+from e3d.compendium import provenance
+from e3d.data.dataset import DAMAGED, Dataset, Molecule, saving
+from e3d.decomposition import edges
+from e3d.decomposition.maps import PairStatistics, summarise
+from e3d.errors import E3DError
+from e3d.models.allegro import Model, load_model
+from e3d.parallel import available_cores, worker_pool
+
+#: Molecules in a chunk: what a process does at a time, and what an interruption can cost.
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What every process needs to know."""
+
+    dataset: Path
+    model: Path
+    trust: bool
+    length_step: float
+    energy_step: float
+
+    def open(self) -> tuple[Dataset, Model]:
+        return Dataset(self.dataset), load_model(self.model, trust=self.trust)
+
+    def settings(self) -> str:
+        """What the result depends on, data set and model by content."""
+        contents = {name: provenance.digest(getattr(self, name)) for name in ("dataset", "model")}
+        steps = {"length_step_A": self.length_step, "energy_step_eV": self.energy_step}
+        return json.dumps(contents | steps)
+
+    def chunk(self, dataset: Dataset, model: Model, names: Sequence[str]) -> PairStatistics:
+        """Statistics of the molecules of these names."""
+        dataset.names = list(names)
+        used: list[str] = []
+
+        def molecules() -> Iterator[Molecule]:
+            for molecule in dataset.usable(model.type_names):
+                used.append(molecule.name)
+                yield molecule
+
+        try:
+            part = summarise(
+                model, molecules(), length_step=self.length_step, energy_step=self.energy_step
+            )
+        except E3DError as error:
+            told = str(error).startswith(str(dataset.path))
+            raise (error if told else E3DError(f"{dataset.path}, {error}")) from None
+        return replace(part, n_molecules=len(used), left_out=Counter(dataset.skipped))
+
+
+_opened = lru_cache(maxsize=1)(_Job.open)
+
+
+def _work(job: _Job, names: Sequence[str]) -> PairStatistics:
+    """A chunk in a process of the pool, which opens data set and model once."""
+    return job.chunk(*_opened(job), names)
+
+
+def decompose_dataset(
+    dataset: str | Path,
+    model: str | Path,
+    out: str | Path,
+    *,
+    trust: bool = False,
+    n_workers: int | None = None,
+    length_step: float = 0.05,
+    energy_step: float = 0.1,
+    progress: bool = False,
+) -> PairStatistics:
+    """Decompose every usable conformation of a data set and write the statistics to `out`.
+
+    model: a checkpoint, see `load_model`; bins of the map of length_step Å and energy_step eV. What
+    is done is kept in `<out>.partial` after every chunk: the same call goes on from there. The
+    partial file of another data set, model or binning is an error, because it may hold hours of
+    work.
+
+    Raises E3DError for bad input, and then leaves nothing behind; and when a process dies or the
+    disk is full, and then the partial file stays.
+    """
+    out = Path(out)
+    partial = out.with_name(f"{out.name}.partial")
+    job = _Job(Path(dataset), Path(model), trust, length_step, energy_step)
+    data, network = job.open()
+    if out.is_dir() or (out.exists() and out.samefile(dataset)):
+        raise E3DError(f"{out} is a folder or the data set itself; choose another output file")
+    with data:
+        list(edges.decompose(network, []))  # refuses a model that is no sum over edges
+        names, settings = data.names, job.settings()
+        total, done = _resume(partial, settings) if partial.exists() else (PairStatistics(), 0)
+        chunks = [names[k : k + CHUNK] for k in range(done, len(names), CHUNK)]
+        n_workers = min(n_workers or available_cores(), len(chunks))
+        alone = (job.chunk(data, network, chunk) for chunk in chunks)
+        results = _in_processes(job, chunks, n_workers) if n_workers > 1 else alone
+        bar = tqdm(total=len(names), initial=done, unit="molecule", desc=network.name,
+                   disable=not progress)  # fmt: skip
+        with bar, closing(_or_nothing(results, partial)) as parts:
+            for chunk, part in zip(chunks, parts, strict=True):
+                total, done = total + part, done + len(chunk)
+                _write(partial, total, settings, done)
+                bar.update(len(chunk))
+    if total.n_conformations:
+        _write(out, total, settings, done)
+    partial.unlink(missing_ok=True)
+    if not total.n_conformations:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in total.left_out.items())
+        raise E3DError(f"{dataset} has no conformation to decompose: {reasons or 'it is empty'}")
+    return total
+
+
+def _in_processes(
+    job: _Job, chunks: Iterable[Sequence[str]], n_workers: int
+) -> Iterator[PairStatistics]:
+    """Statistics of the chunks in their order, few of them ahead of the one asked for."""
+    ahead: deque[Future[PairStatistics]] = deque()
+    with worker_pool(n_workers) as pool:
+        for chunk in chunks:
+            ahead.append(pool.submit(_work, job, chunk))
+            if len(ahead) > 2 * n_workers:
+                yield ahead.popleft().result()
+        while ahead:
+            yield ahead.popleft().result()
+
+
+def _or_nothing(
+    results: Iterator[PairStatistics], partial: Path
+) -> Generator[PairStatistics, None, None]:
+    """The results; bad input among them makes the partial file useless and removes it."""
+    try:
+        yield from results
+    except E3DError as error:
+        if not isinstance(error.__cause__, BrokenProcessPool):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+_TABLES = ("map", "classes", "kinds")
+
+
+def _write(path: Path, total: PairStatistics, settings: str, n_read: int) -> None:
+    """Write a statistics file, atomically; n_read: molecules of the data set that are behind it."""
+    with saving(path) as file:
+        file.attrs.update(
+            settings=settings,
+            n_read=n_read,
+            n_molecules=total.n_molecules,
+            n_conformations=total.n_conformations,
+            sum_rule_error_eV_per_atom=total.sum_rule_error,
+            left_out=json.dumps(total.left_out),
+        )
+        for name in _TABLES:
+            table: pd.DataFrame = getattr(total, name)
+            if "m2_eV2" in table:
+                table = table.assign(variance_eV2=table["m2_eV2"] / table["count"])
+            for column, values in table.items():
+                kind = values.dtype if is_numeric_dtype(values) else h5py.string_dtype()
+                file.create_dataset(f"{name}/{column}", data=values.to_numpy(), dtype=kind)
+
+
+def read(path: str | Path) -> PairStatistics:
+    """Read a statistics file.
+
+    Its groups map, classes and kinds hold the columns of the tables of `Statistics`, one array
+    each, and variance_eV2 besides. Raises E3DError for any other file.
+    """
+    return _read(Path(path))[0]
+
+
+def _read(path: Path) -> tuple[PairStatistics, str, int]:
+    """Statistics, settings and number of molecules read."""
+    try:
+        with h5py.File(path) as file:
+            attributes = file.attrs
+            tables = {
+                name: _table(file[name], getattr(PairStatistics(), name).columns)
+                for name in _TABLES
+            }
+            total = PairStatistics(
+                **tables,
+                n_molecules=int(attributes["n_molecules"]),
+                n_conformations=int(attributes["n_conformations"]),
+                sum_rule_error=float(attributes["sum_rule_error_eV_per_atom"]),
+                left_out=Counter(json.loads(attributes["left_out"])),
+            )
+            return total, str(attributes["settings"]), int(attributes["n_read"])
+    except (*DAMAGED, ValueError, TypeError) as error:
+        raise E3DError(f"{path} is no statistics file of `e3d decompose` ({error})") from error
+
+
+def _table(group: h5py.Group, columns: Iterable[str]) -> pd.DataFrame:
+    stored = {column: group[column] for column in columns}
+    return pd.DataFrame(
+        {
+            column: values.asstr()[()] if h5py.check_string_dtype(values.dtype) else values[()]
+            for column, values in stored.items()
+        }
+    )
+
+
+def _resume(partial: Path, settings: str) -> tuple[PairStatistics, int]:
+    """What a partial file holds and how many molecules that is; refuses one of other settings."""
+    total, begun_with, n_read = _read(partial)
+    if begun_with != settings:
+        before, now = json.loads(begun_with), json.loads(settings)
+        other = ", ".join(key for key in now if before.get(key) != now[key])
+        raise E3DError(
+            f"{partial} was begun with another {other}; delete it to begin anew, or choose another "
+            "output file"
+        )
+    return total, n_read

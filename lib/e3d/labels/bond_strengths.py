@@ -1,0 +1,88 @@
+"""Measures of a bond that know nothing of a network: bond orders and stretching force constants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from e3d import files
+from e3d.chemistry import bonding
+from e3d.chemistry.bond_orders import mean_field_bond_orders, relaxed_force_constants
+from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles
+from e3d.chemistry.dft import converged_energy, kohn_sham
+from e3d.chemistry.xtb import gfn2_hessian, wiberg_orders
+from e3d.data.dataset import Molecule, relaxed_index
+from e3d.parallel import discard, map_resumable
+from e3d.statistics import rounding
+from e3d.units import ANGSTROM_PER_BOHR
+
+
+def bond_strengths(entry: Molecule) -> pd.DataFrame:
+    """Witnesses of every bond of a molecule at its relaxed conformation, one row per bond.
+
+    Columns: molecule (name), smiles (canonical), i, j (i < j), class, length_A; bond orders
+    `mayer` and `wiberg_lowdin` (ωB97M-D3(BJ)/def2-TZVP) and `wiberg_gfn2` (GFN2-xTB, as tblite
+    gives it); force_constant_eV_per_A2 (GFN2-xTB, all else relaxed). Raises E3DError when the SCF
+    does not converge, or as `tables.relaxed_index` does.
+    """
+    numbers, positions = entry.atomic_numbers, entry.positions[relaxed_index(entry)]
+    graph = bonding.from_mapped_smiles(entry.smiles)
+    pairs = bonding.bond_pairs(graph)
+    i, j = pairs.T
+    mean_field = kohn_sham(numbers, positions / ANGSTROM_PER_BOHR)
+    converged_energy(mean_field)
+    orders = mean_field_bond_orders(mean_field)
+    stiffness = relaxed_force_constants(gfn2_hessian(numbers, positions), positions, pairs)
+    return pd.DataFrame(
+        {"molecule": entry.name, "smiles": entry.canonical_smiles, "i": i, "j": j,
+         "class": [bonding.bond_class(graph, *pair) for pair in pairs.tolist()],
+         "length_A": np.linalg.norm(positions[i] - positions[j], axis=1)}
+        | {name: matrix[i, j] for name, matrix in orders.items()}
+        | {"wiberg_gfn2": wiberg_orders(numbers, positions, pairs),
+           "force_constant_eV_per_A2": stiffness}
+    )  # fmt: skip
+
+
+def label_bond_strengths(
+    molecules: Sequence[Molecule],
+    out: str | Path,
+    *,
+    n_workers: int | None = None,
+    progress: bool = True,
+) -> dict[str, str]:
+    """Write `witnesses_of` every molecule to one CSV file; an interrupted call goes on.
+
+    Returns the molecules left out, with the reason of each. Raises E3DError as `work_through` does.
+    """
+    out = Path(out)
+    found, left_out = map_resumable(
+        _write, molecules, out, key=_name, unit="molecule", n_workers=n_workers, progress=progress
+    )
+    table = pd.concat([pd.read_csv(piece, keep_default_na=False) for piece in found.values()])
+    with files.replacing(out) as path:
+        rounding.rounded(table, 6).to_csv(path, index=False)
+    discard(out)
+    return left_out
+
+
+def _name(entry: Molecule) -> str:
+    return entry.name
+
+
+def _write(entry: Molecule, piece: Path) -> None:
+    bond_strengths(entry).to_csv(piece, index=False)
+
+
+def wiberg_table(molecules: Iterable[Molecule]) -> pd.DataFrame:
+    """Wiberg bond orders of relaxed molecules: columns molecule, i, j and wiberg, i < j."""
+    tables = []
+    for molecule in molecules:
+        bonds = bond_pairs(from_mapped_smiles(molecule.smiles))
+        positions = molecule.positions[relaxed_index(molecule)]
+        orders = wiberg_orders(molecule.atomic_numbers, positions, bonds)
+        columns = {"i": bonds[:, 0], "j": bonds[:, 1], "wiberg": orders}
+        tables.append(pd.DataFrame({"molecule": molecule.name} | columns))
+    return pd.concat(tables, ignore_index=True)

@@ -1,0 +1,89 @@
+"""Draw conformations of a molecule: its GFN2-xTB minimum, then Langevin dynamics from there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from e3d.chemistry import bonding
+from e3d.chemistry.bonding import canonical_smiles
+from e3d.chemistry.xtb import relax
+from e3d.data.dataset import Molecule
+from e3d.errors import E3DError
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How conformations are drawn: the GFN2-xTB minimum, then Langevin dynamics from it.
+
+    Dynamics starts from the minimum with momenta drawn at twice the temperature (half of that
+    energy becomes potential energy) and stops when a bond exceeds `max_stretch` times its relaxed
+    length.
+    """
+
+    temperatures_K: tuple[int, ...] = (300, 600, 1000)
+    frames_per_temperature: int = 1
+    frame_interval_fs: int = 40
+    time_step_fs: float = 1.0
+    friction_per_fs: float = 0.02
+    relax_fmax_eV_per_A: float = 0.02
+    max_stretch: float = 1.5
+    seed: int = 0
+
+
+def sample(smiles: str, settings: Sampling) -> Molecule:
+    """Unlabelled conformations of a molecule: relaxed, then frames of Langevin dynamics.
+
+    Raises E3DError when the molecule is not neutral and closed-shell, cannot be embedded, does not
+    relax, or rearranges: then its geometry is not a geometry of that SMILES.
+    """
+    graph = bonding.parse_smiles(smiles)
+    bonding.check_closed_shell(graph)
+    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
+    start = bonding.embed(graph, seed=settings.seed + 1)
+    relaxed = relax(numbers, start, fmax=settings.relax_fmax_eV_per_A)
+    if not bonding.keeps_its_bonds(graph, relaxed):
+        raise E3DError(f"{smiles}: its bonds change on relaxation with GFN2-xTB")
+    frames, temperatures = [relaxed], [0]
+    for temperature in settings.temperatures_K:
+        new = _dynamics(numbers, relaxed, bonding.bond_pairs(graph), temperature, settings)
+        frames += new
+        temperatures += [temperature] * len(new)
+    n_frames, n_atoms = len(frames), len(numbers)
+    return Molecule(
+        canonical_smiles(smiles), "", bonding.mapped_smiles(graph), numbers, np.array(frames),
+        np.zeros(n_frames), np.zeros(n_frames), np.zeros((n_frames, n_atoms, 3)),
+        np.array(temperatures),
+    )  # fmt: skip
+
+
+def _dynamics(
+    numbers: np.ndarray, relaxed: np.ndarray, pairs: np.ndarray, kelvin: int, settings: Sampling
+) -> list[np.ndarray]:
+    from ase import Atoms, units
+    from ase.constraints import FixCom
+    from ase.md.langevin import Langevin
+    from ase.md.velocitydistribution import thermalize_momenta
+    from tblite.ase import TBLite
+
+    rng = np.random.default_rng([settings.seed, kelvin])
+    atoms = Atoms(numbers=numbers, positions=relaxed, constraint=FixCom())
+    atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
+    thermalize_momenta(atoms, temperature_K=2 * kelvin, rng=rng)
+    dynamics = Langevin(
+        atoms, settings.time_step_fs * units.fs, temperature_K=kelvin,
+        friction=settings.friction_per_fs / units.fs, fixcm=False, rng=rng,
+    )  # fmt: skip
+    frames = []
+    for _ in range(settings.frames_per_temperature):
+        dynamics.run(round(settings.frame_interval_fs / settings.time_step_fs))
+        if (_lengths(atoms.positions, pairs)
+                > settings.max_stretch * _lengths(relaxed, pairs)).any():  # fmt: skip
+            break
+        frames.append(atoms.positions.copy())
+    return frames
+
+
+def _lengths(positions: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)

@@ -1,0 +1,246 @@
+"""Stretch curves of bonds by broken-symmetry DFT, rigid and relaxed.
+
+A closed-shell determinant cannot break a bond into radicals. Here the spins of a singlet may part:
+the SCF begins at the largest distance from the high-spin state with one fragment's spins turned
+over, follows the curve inwards, and is checked for stability on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.constraints import FixBondLength
+from ase.optimize import BFGS
+from rdkit import Chem
+
+from e3d import files
+from e3d.chemistry import bonding
+from e3d.chemistry.dft import kohn_sham, open_shell_energy, stable_energy
+from e3d.data.dataset import Molecule, relaxed_index
+from e3d.errors import E3DError
+from e3d.parallel import discard, map_resumable
+from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
+
+#: Basis sets of the relaxation and of the energies.
+SMALL, LARGE = "def2-svp", "def2-tzvp"
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """One bond to be stretched: the first of its class in a molecule.
+
+    numbers (N,), positions (N, 3) in Å: the molecule at its minimum; i, j: the bond; moved: the
+    atoms on the side of j; order: electron pairs that part; lengths: r in Å, ascending; relaxed:
+    whether all else relaxes at each length.
+    """
+
+    smiles: str
+    bond_class: str
+    numbers: np.ndarray
+    positions: np.ndarray
+    i: int
+    j: int
+    moved: tuple[int, ...]
+    order: int
+    lengths: tuple[float, ...]
+    relaxed: bool
+
+    @property
+    def equilibrium(self) -> float:
+        """Length of the bond at the minimum, Å."""
+        return float(np.linalg.norm(self.positions[self.i] - self.positions[self.j]))
+
+    @property
+    def name(self) -> str:
+        """What tells this curve from others."""
+        return f"{self.smiles} {self.bond_class} {'relaxed' if self.relaxed else 'rigid'}"
+
+
+def lengths(
+    equilibrium: float, fractions: Sequence[float], largest: float, n_beyond: int
+) -> tuple[float, ...]:
+    """Lengths of a curve in Å: `fractions` of the equilibrium length, then evenly to `largest`."""
+    near = equilibrium * np.asarray(sorted(fractions))
+    return (*near.tolist(), *np.linspace(near[-1], largest, n_beyond + 1)[1:].tolist())
+
+
+def stretch(
+    entry: Molecule,
+    bond_class: str,
+    *,
+    fractions: Sequence[float],
+    largest: float = 4.0,
+    n_beyond: int = 0,
+    relaxed: bool = False,
+) -> Stretch:
+    """The first bond of a class of a data-set molecule; the rest as for `lengths`.
+
+    Raises E3DError when there is none that, broken, leaves two fragments.
+    """
+    graph = bonding.from_mapped_smiles(entry.smiles)
+    positions = entry.positions[relaxed_index(entry)]
+    for i, j in bonding.bond_pairs(graph).tolist():
+        bond = graph.GetBondBetweenAtoms(i, j)
+        if bonding.bond_class(graph, i, j) == bond_class and not bond.IsInRing():
+            cut = Chem.RWMol(graph)
+            cut.RemoveBond(i, j)
+            moved = next(part for part in Chem.GetMolFrags(cut) if j in part)
+            return Stretch(
+                entry.canonical_smiles, bond_class, entry.atomic_numbers, positions, i, j, moved,
+                round(bond.GetBondTypeAsDouble()),
+                lengths(float(np.linalg.norm(positions[i] - positions[j])), fractions, largest,
+                        n_beyond),
+                relaxed,
+            )  # fmt: skip
+    raise E3DError(f"{entry.canonical_smiles} has no bond of class {bond_class} outside rings")
+
+
+def stretched(job: Stretch, positions: np.ndarray, length: float) -> np.ndarray:
+    """Positions (N, 3) in Å with the side of j moved along the bond until it is `length` Å long."""
+    along = positions[job.j] - positions[job.i]
+    distance = np.linalg.norm(along)
+    moved = positions.copy()
+    moved[list(job.moved)] += (length - distance) * along / distance
+    return moved
+
+
+def curve(job: Stretch) -> list[Atoms]:
+    """Geometries along the curve in order of their length, by DFT.
+
+    `info`: name, smiles, class, i, j, relaxed, length_A, equilibrium_A (of the molecule),
+    energy_eV (ωB97M-D3(BJ)/def2-TZVP of the broken-symmetry singlet) and spin_square ⟨S²⟩, zero
+    where the spins are paired. Relaxed geometries are of def2-SVP. Raises E3DError when an SCF or
+    a relaxation does not converge.
+    """
+    images = []
+    positions, density, coarse = job.positions, None, None
+    for length in sorted(job.lengths, reverse=True):
+        if job.relaxed:
+            positions = stretched(job, positions, length)
+            if coarse is None:
+                coarse = broken_symmetry_guess(job, positions, SMALL)
+            positions, coarse = _relaxed(job, positions, coarse)
+        else:
+            positions = stretched(job, job.positions, length)
+        if density is None:
+            density = broken_symmetry_guess(job, positions, LARGE)
+        mean_field = kohn_sham(
+            job.numbers, positions / ANGSTROM_PER_BOHR, basis=LARGE, unrestricted=True
+        )
+        energy = stable_energy(mean_field, density) * EV_PER_HARTREE
+        density = np.asarray(mean_field.make_rdm1())
+        images.append(Atoms(job.numbers, positions, info={
+            "name": job.name, "smiles": job.smiles, "class": job.bond_class, "i": job.i,
+            "j": job.j, "relaxed": job.relaxed, "length_A": float(length),
+            "equilibrium_A": job.equilibrium, "energy_eV": energy,
+            "spin_square": float(mean_field.spin_square()[0]),
+        }))  # fmt: skip
+    return images[::-1]
+
+
+def broken_symmetry_guess(job: Stretch, positions: np.ndarray, basis: str) -> np.ndarray:
+    """Density matrices (2, n, n) of a singlet whose fragments have opposite spins.
+
+    From the high-spin state, with the spins of the side of j exchanged. Raises E3DError when the
+    SCF of the high-spin state does not converge.
+    """
+    mean_field = kohn_sham(
+        job.numbers, positions / ANGSTROM_PER_BOHR, unpaired=2 * job.order, basis=basis
+    )
+    open_shell_energy(mean_field)
+    up, down = mean_field.make_rdm1()
+    slices = mean_field.mol.aoslice_by_atom()
+    owners = np.repeat(np.arange(len(slices)), slices[:, 3] - slices[:, 2])
+    there = np.isin(owners, job.moved)
+    both, turned = np.ix_(there, there), (np.asarray(up).copy(), np.asarray(down).copy())
+    turned[0][both], turned[1][both] = down[both], up[both]
+    for mixed in (np.ix_(there, ~there), np.ix_(~there, there)):
+        turned[0][mixed] = turned[1][mixed] = (up[mixed] + down[mixed]) / 2
+    return np.stack(turned)
+
+
+class _Singlet(Calculator):
+    """A singlet whose spins may part, each SCF beginning with the density of the last."""
+
+    def __init__(self, density: np.ndarray) -> None:
+        super().__init__()
+        self.implemented_properties = ["energy", "forces"]
+        self.density = density
+
+    def calculate(self, atoms: Any = None, properties: Any = ("energy",),
+                  system_changes: Any = tuple(all_changes)) -> None:  # fmt: skip
+        super().calculate(atoms, properties, system_changes)
+        mean_field = kohn_sham(
+            atoms.numbers, atoms.positions / ANGSTROM_PER_BOHR, basis=SMALL, unrestricted=True
+        )
+        energy = open_shell_energy(mean_field, self.density)
+        self.density = np.asarray(mean_field.make_rdm1())
+        gradient = np.asarray(mean_field.nuc_grad_method().kernel())
+        self.results = {"energy": energy * EV_PER_HARTREE,
+                        "forces": -gradient * EV_PER_HARTREE / ANGSTROM_PER_BOHR}  # fmt: skip
+
+
+def _relaxed(
+    job: Stretch, positions: np.ndarray, density: np.ndarray, fmax: float = 0.1, steps: int = 60
+) -> tuple[np.ndarray, np.ndarray]:
+    """The minimum at this length of the bond, to `fmax` eV/Å, and its density."""
+    atoms = Atoms(job.numbers, positions)
+    if len(atoms) == 2:
+        return positions, density
+    atoms.set_constraint(FixBondLength(job.i, job.j))
+    # the density of another length may lead to an excited state, which would tear other bonds
+    mean_field = kohn_sham(
+        job.numbers, positions / ANGSTROM_PER_BOHR, basis=SMALL, unrestricted=True
+    )
+    stable_energy(mean_field, density)
+    calculator = _Singlet(np.asarray(mean_field.make_rdm1()))
+    atoms.calc = calculator
+    if not BFGS(atoms, logfile=None, maxstep=0.1).run(fmax=fmax, steps=steps):
+        length = atoms.get_distance(job.i, job.j)
+        raise E3DError(
+            f"{job.name}: no minimum within {steps} steps at {length:.2f} Å; fragments far apart "
+            "may have a flat surface, leave out the largest lengths"
+        )
+    return atoms.positions, calculator.density
+
+
+def label_stretches(
+    jobs: Sequence[Stretch],
+    out: str | Path,
+    *,
+    n_workers: int | None = None,
+    progress: bool = True,
+) -> dict[str, str]:
+    """Write the curves of all jobs to one extended XYZ file; an interrupted call goes on.
+
+    Returns the curves left out, with the reason of each. Raises E3DError as `work_through` does.
+    """
+    out = Path(out)
+    found, left_out = map_resumable(
+        _write, jobs, out, key=_key, unit="curve", n_workers=n_workers, progress=progress
+    )
+    with files.replacing(out) as path:
+        ase.io.write(path, list(_images(found.values())), format="extxyz")
+    discard(out)
+    return left_out
+
+
+def _images(pieces: Any) -> Iterator[Atoms]:
+    for piece in pieces:
+        yield from ase.io.iread(piece, index=":", format="extxyz")
+
+
+def _key(job: Stretch) -> str:
+    """Tells apart curves of one bond at other lengths, so that none is taken for another."""
+    return f"{job.name} {job.lengths}"
+
+
+def _write(job: Stretch, piece: Path) -> None:
+    ase.io.write(piece, curve(job), format="extxyz")

@@ -1,0 +1,193 @@
+"""The `pair` null: a sum of pair potentials, which knows distances but no angle and no surrounding.
+
+If it gives the same ladder of bond energies as a network, the network added nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement
+
+import numpy as np
+from ase.data import chemical_symbols
+from jaxtyping import Float
+from scipy.interpolate import BSpline
+
+from e3d.data.dataset import Molecule, binding_energies
+from e3d.errors import E3DError
+
+#: Degree of the splines: φ, φ′ and φ″ are continuous, at the cutoff too.
+DEGREE = 3
+
+
+@dataclass(frozen=True)
+class PairPotential:
+    """Pair null: E − Σ μ = Σ_{i<j} φ_ab(r_ij), with cubic B-splines φ that vanish at the cutoff.
+
+    knots in Å, the last one being the cutoff; coefficients in eV by element pair in alphabetical
+    order, shape (n_splines,); penalty: the ridge penalty it was fitted with.
+    """
+
+    knots: np.ndarray
+    coefficients: dict[tuple[str, str], np.ndarray]
+    penalty: float = 0.0
+
+    @property
+    def cutoff(self) -> float:
+        """Distance in Å from which on φ is zero."""
+        return float(self.knots[-1])
+
+    def __call__(self, first: str, second: str, lengths: np.ndarray) -> np.ndarray:
+        """φ_ab(r) in eV, negative when bound, of lengths in Å of any shape; NaN if not fitted."""
+        first, second = sorted((first, second))
+        coefficients = self.coefficients.get((first, second))
+        if coefficients is None:
+            return np.full(np.shape(lengths), np.nan)
+        return np.asarray(splines(self.knots, np.asarray(lengths, dtype=float)) @ coefficients)
+
+    def predict(self, molecule: Molecule) -> tuple[np.ndarray, np.ndarray]:
+        """Binding energies (M,) in eV and forces (M, N, 3) in eV/Å of all conformations.
+
+        Raises E3DError for an element pair that was not fitted.
+        """
+        pairs = pairs_within(molecule)
+        if missing := [pair for pair in pairs if pair not in self.coefficients]:
+            raise E3DError(
+                f"the pair null was not fitted to {'-'.join(missing[0])}, which {molecule.name!r} "
+                "contains; fit it to molecules of all elements"
+            )
+        energy_rows, force_rows = design_rows(molecule, self.knots)
+        solution = np.concatenate([self.coefficients[pair] for pair in pairs])
+        return energy_rows @ solution, force_rows @ solution
+
+
+def pairs_within(molecule: Molecule) -> list[tuple[str, str]]:
+    """Element pairs of a molecule, each and all in alphabetical order."""
+    symbols = sorted(chemical_symbols[z] for z in molecule.atomic_numbers)
+    return sorted(set(combinations(symbols, 2)))
+
+
+def spline_knots(start: float, cutoff: float, spacing: float) -> Float[np.ndarray, " n_knots"]:
+    """Uniform knots in Å, ending at the cutoff, at most `spacing` apart; the first at `start`."""
+    if not 0 < start < cutoff:
+        raise E3DError(f"spline knots need 0 < start < cutoff in Å, got {start} and {cutoff}")
+    return np.linspace(start, cutoff, int(np.ceil((cutoff - start) / spacing)) + 1)
+
+
+def splines(knots: np.ndarray, lengths: np.ndarray, *, derivative: bool = False) -> np.ndarray:
+    """B-spline basis values, or slopes in 1/Å, of lengths (…) in Å: shape (…, n_knots − 1).
+
+    The knots are continued at the same spacing on both sides. Splines that reach beyond the last
+    one are left out, so that every sum of the others goes to zero there with two continuous
+    derivatives; at the first knot it is free. Raises E3DError for a length below the first knot.
+    """
+    if np.any(lengths < knots[0]):
+        raise E3DError(f"a distance of {np.min(lengths):.3f} Å lies below the first spline knot, "
+                       f"{knots[0]:.3f} Å; start the knots further in")  # fmt: skip
+    beyond = (knots[1] - knots[0]) * np.arange(1, DEGREE + 1)
+    padded = np.concatenate([knots[0] - beyond[::-1], knots, knots[-1] + beyond])
+    basis = BSpline(padded, np.eye(len(padded) - DEGREE - 1), DEGREE, extrapolate=False)
+    values = (basis.derivative() if derivative else basis)(np.asarray(lengths))
+    return np.nan_to_num(values[..., : len(knots) - 1], nan=0.0)  # zero beyond the cutoff
+
+
+def design_rows(molecule: Molecule, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Derivatives of binding energies and forces with respect to the spline coefficients.
+
+    Returns (M, n_columns) and (M, N, 3, n_columns): the columns are those of `pairs_within`, one
+    element pair after the other, n_knots − 1 each.
+    """
+    pairs = pairs_within(molecule)
+    symbols = [chemical_symbols[z] for z in molecule.atomic_numbers]
+    first, second = np.triu_indices(len(symbols), k=1)
+    vectors = molecule.positions[:, first] - molecule.positions[:, second]  # (M, n_pairs, 3)
+    lengths = np.linalg.norm(vectors, axis=-1)  # (M, n_pairs)
+    values = splines(knots, lengths)  # (M, n_pairs, n_splines)
+    slopes = splines(knots, lengths, derivative=True)
+    pulls = -slopes[:, :, None, :] * (vectors / lengths[..., None])[..., None]
+    n_splines = values.shape[-1]
+    energy_rows = np.zeros((len(molecule), len(pairs), n_splines))
+    force_rows = np.zeros((len(molecule), len(symbols), 3, len(pairs), n_splines))
+    for k, (i, j) in enumerate(zip(first, second, strict=True)):
+        low, high = sorted((symbols[i], symbols[j]))
+        column = pairs.index((low, high))
+        energy_rows[:, column] += values[:, k]
+        force_rows[:, i, :, column] += pulls[:, k]
+        force_rows[:, j, :, column] -= pulls[:, k]
+    return (
+        energy_rows.reshape(len(molecule), -1),
+        force_rows.reshape(len(molecule), len(symbols), 3, -1),
+    )
+
+
+def fit_pair(
+    training: Sequence[Molecule],
+    validation: Sequence[Molecule],
+    atomic_energies: Mapping[str, float],
+    *,
+    knots: np.ndarray,
+    energy_weight: float,
+    penalties: Sequence[float],
+) -> PairPotential:
+    """Pair null by ridge least squares on energies and forces.
+
+    Minimises the mean over conformations of w·(ΔE/N)² + ⟨ΔF²⟩ plus penalty·|c|², with ΔE in eV, N
+    atoms, ⟨ΔF²⟩ the mean over force components in (eV/Å)² and w = `energy_weight` in 1/Å². Of the
+    `penalties` the one with the smallest loss on the validation conformations is taken.
+    """
+    elements = sorted(
+        {chemical_symbols[z] for m in (*training, *validation) for z in m.atomic_numbers}
+    )
+    pairs = list(combinations_with_replacement(elements, 2))
+    normal = _normal_equations(training, atomic_energies, knots, pairs, energy_weight)
+    check = _normal_equations(validation, atomic_energies, knots, pairs, energy_weight)
+    matrix, vector, _ = normal
+    values, vectors = np.linalg.eigh(matrix)
+    best: tuple[float, float, np.ndarray] = (np.inf, np.nan, vector)
+    for penalty in penalties:
+        solution = vectors @ ((vectors.T @ vector) / (np.maximum(values, 0) + penalty))
+        loss = float(solution @ check[0] @ solution - 2 * check[1] @ solution + check[2])
+        if loss < best[0]:
+            best = (loss, float(penalty), solution)
+    parts = np.split(best[2], len(pairs))
+    return PairPotential(knots, dict(zip(pairs, parts, strict=True)), best[1])
+
+
+def _normal_equations(
+    molecules: Sequence[Molecule],
+    atomic_energies: Mapping[str, float],
+    knots: np.ndarray,
+    pairs: list[tuple[str, str]],
+    energy_weight: float,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """AᵀA, Aᵀy and yᵀy of the weighted rows, per conformation: memory does not grow with data."""
+    n_splines = len(knots) - 1
+    n_columns = len(pairs) * n_splines
+    matrix, vector, square = np.zeros((n_columns, n_columns)), np.zeros(n_columns), 0.0
+    n_conformations = sum(len(molecule) for molecule in molecules)
+    if not n_conformations:
+        raise E3DError("the pair null needs at least one training and one validation conformation")
+    for molecule in molecules:
+        rows, targets = _weighted_rows(molecule, atomic_energies, knots, energy_weight)
+        starts = n_splines * np.array([pairs.index(pair) for pair in pairs_within(molecule)])
+        columns = (starts[:, None] + np.arange(n_splines)).ravel()
+        matrix[np.ix_(columns, columns)] += rows.T @ rows
+        vector[columns] += rows.T @ targets
+        square += targets @ targets
+    return matrix / n_conformations, vector / n_conformations, square / n_conformations
+
+
+def _weighted_rows(
+    molecule: Molecule,
+    atomic_energies: Mapping[str, float],
+    knots: np.ndarray,
+    energy_weight: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    n_atoms = len(molecule.atomic_numbers)
+    energy_rows, force_rows = design_rows(molecule, knots)
+    energies = binding_energies(molecule, atomic_energies)
+    of_energy, of_force = np.sqrt(energy_weight) / n_atoms, 1 / np.sqrt(3 * n_atoms)
+    rows = [of_energy * energy_rows, of_force * force_rows.reshape(-1, energy_rows.shape[1])]
+    targets = [of_energy * energies, of_force * molecule.forces.ravel()]
+    return np.concatenate(rows), np.concatenate(targets)

@@ -1,0 +1,253 @@
+"""Intervals that respect molecules, the accuracy score, and rounding that outlives a change of CPU.
+
+Bonds of one molecule are not independent, so every interval here is a bootstrap over groups
+(molecules): whole groups are drawn with replacement and all their rows come along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, TypeAlias, TypedDict
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+from scipy import stats
+from scipy.sparse import csr_array
+
+from e3d.errors import E3DError
+
+#: Two-sided coverage of every interval in the project.
+CONFIDENCE = 0.95
+#: One entry per row, in whatever container.
+Groups: TypeAlias = Sequence[Any] | np.ndarray | pd.Series
+Numbers: TypeAlias = Sequence[float | int] | np.ndarray | pd.Series
+
+
+class Estimate(TypedDict):
+    """A number with its interval, as it stands in `results/metrics.json`.
+
+    `low` and `high` are None where fewer than two groups leave the spread unknown; `n` counts rows
+    (bonds, reactions), not groups.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def rows_by_group(groups: Groups) -> list[Int[np.ndarray, " _"]]:
+    """Row indices of each distinct group, groups in sorted order.
+
+    groups: (n,) labels, one per row. Raises E3DError when there are no rows or a label is missing.
+    """
+    labels = pd.Series(np.asarray(groups))
+    if labels.empty or labels.isna().any():
+        raise E3DError(
+            f"expected one group label per row, got {int(labels.isna().sum())} missing among "
+            f"{len(labels)} rows; drop rows without a molecule first"
+        )
+    return [np.sort(rows) for rows in labels.groupby(labels, sort=True).indices.values()]
+
+
+def bootstrap_distribution(
+    statistic: Callable[[Int[np.ndarray, " _"]], float],
+    groups: Groups,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Float[np.ndarray, " n_resamples"]:
+    """The statistic over resamples of whole groups, reproducible for a given seed.
+
+    statistic: takes row indices, repeated as often as their group was drawn, and returns a number;
+    groups: (n,) labels of the rows, usually molecule names. Empty for fewer than two groups.
+    """
+    members = rows_by_group(groups)
+    if len(members) < 2:
+        return np.empty(0)
+    rows = np.concatenate(members)
+    alone = len(rows) == len(members)  # every row its own group: index them at once
+    return stats.bootstrap(
+        (np.arange(len(members)),),
+        lambda drawn: statistic(
+            rows[drawn] if alone else np.concatenate([members[k] for k in drawn])
+        ),
+        vectorized=False,
+        method="percentile",
+        n_resamples=n_resamples,
+        rng=seed,
+    ).bootstrap_distribution
+
+
+def estimate(
+    values: Numbers,
+    groups: Groups | None = None,
+    *,
+    statistic: Callable[[np.ndarray], float] = np.mean,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """`statistic` of the values with its percentile bootstrap interval over groups.
+
+    values: (n,) numbers, or (n, …) rows that are drawn together; groups: (n,) labels, default every
+    row by itself; statistic: takes an array like `values` and returns one number. The result has
+    the unit of the statistic. Resamples on which the statistic is not finite are left out.
+
+    Raises E3DError when `values` is empty, or `groups` has another length.
+    """
+    values = np.asarray(values)
+    groups = np.arange(len(values)) if groups is None else np.asarray(groups)
+    if len(values) == 0 or len(values) != len(groups):
+        raise E3DError(
+            f"expected as many values as group labels and at least one, got {len(values)} values "
+            f"and {len(groups)} labels; was a table filtered on one side only?"
+        )
+    sample = bootstrap_distribution(
+        lambda rows: float(statistic(values[rows])), groups, n_resamples=n_resamples, seed=seed
+    )
+    return interval(float(statistic(values)), sample, len(values))
+
+
+def interval(
+    value: float,
+    sample: Float[np.ndarray, " n_resamples"],
+    n: int,
+    *,
+    centred: bool = False,
+) -> Estimate:
+    """The dictionary form of a value with the interval that its bootstrap sample gives.
+
+    Percentile interval; with `centred`, [v − (q₉₇.₅ − m), v + (m − q₂.₅)] about the value v, with m
+    the mean of the sample: for statistics such as entropies, whose resamples are biased further
+    than the estimate itself (repeated molecules add nothing new), and which are bias-corrected by
+    other means. n: number of rows that the value rests on.
+    """
+    finite = sample[np.isfinite(sample)]
+    if len(finite) < 2:
+        return {"value": value, "low": None, "high": None, "n": n}
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(finite, [tail, 1 - tail])
+    if centred:
+        low, high = value - (high - finite.mean()), value + (finite.mean() - low)
+    return {"value": value, "low": float(low), "high": float(high), "n": n}
+
+
+def widened(found: Estimate, error: float) -> Estimate:
+    """The interval with the half-width `error` of something independent added in quadrature."""
+    if found["low"] is None or found["high"] is None:
+        return found
+    value = found["value"]
+    return {
+        "value": value,
+        "low": value - float(np.hypot(error, value - found["low"])),
+        "high": value + float(np.hypot(error, found["high"] - value)),
+        "n": found["n"],
+    }
+
+
+def with_seed_spread(found: Estimate, of_seeds: Numbers) -> Estimate:
+    """An interval over rows, widened by what independently seeded models differ by.
+
+    found: of the mean over k models; of_seeds: (k,) the same statistic of each. Added is t·s/√k,
+    with s their standard deviation and t Student's quantile: few seeds know little of their own
+    spread, and a bootstrap over them would not say so. A single model says nothing: unchanged.
+    """
+    values = np.asarray(of_seeds, dtype=float)
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return found
+    t = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
+    return widened(found, t * float(values.std(ddof=1)) / float(np.sqrt(len(values))))
+
+
+def with_left_out(found: Estimate, left_out: Numbers) -> Estimate:
+    """An interval over rows, widened by what independently seeded models differ by.
+
+    For statistics that need several models at once. left_out: (k,) the statistic with each of the k
+    models left out; their jackknife standard error, times Student's quantile for k − 1, is added in
+    quadrature. Raises E3DError for fewer than three.
+    """
+    values = np.asarray(left_out, dtype=float)
+    if len(values) < 3:
+        raise E3DError(f"expected three models or more, to leave each out once, got {len(values)}")
+    error = np.sqrt((len(values) - 1) * values.var())
+    return widened(found, float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error))
+
+
+def scores(
+    values: Numbers,
+    references: Numbers,
+) -> Float[np.ndarray, " n"]:
+    """max(0, 1 − |value − reference| / reference) for each pair, between 0 and 1.
+
+    Values and references in the same unit, references positive (bond dissociation energies are
+    reported positive). Raises E3DError for a reference that is not positive, or unequal lengths.
+    """
+    values, references = np.asarray(values, dtype=float), np.asarray(references, dtype=float)
+    if values.shape != references.shape or not (references > 0).all():
+        raise E3DError(
+            f"expected one positive reference per value, got {values.shape} values and references "
+            f"of shape {references.shape} from {references.min(initial=np.inf):g}; a bond "
+            "dissociation energy is positive, and a missing reference must be dropped first"
+        )
+    return np.maximum(0.0, 1.0 - np.abs(values - references) / references)
+
+
+def accuracy(
+    values: Numbers,
+    references: Numbers,
+    groups: Groups | None = None,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Unweighted mean of `scores`, with its interval over groups (default: every row by itself).
+
+    Values and references as for `scores`.
+    """
+    return estimate(scores(values, references), groups, n_resamples=n_resamples, seed=seed)
+
+
+def accuracy_gain(
+    values: Numbers,
+    null_values: Numbers,
+    references: Numbers,
+    groups: Groups | None = None,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Accuracy of the model minus that of a null on the same reactions, with its paired interval.
+
+    Each resample draws the same reactions for both, so that what makes a reaction hard for both
+    cancels. Positive: the model is closer to the references than the null.
+    """
+    gains = scores(values, references) - scores(null_values, references)
+    return estimate(gains, groups, n_resamples=n_resamples, seed=seed)
+
+
+def bond_weights(molecules: Groups) -> Float[np.ndarray, " n"]:
+    """Weight of each bond, 1 / (number of bonds of its molecule): every molecule sums to 1."""
+    names = pd.Series(np.asarray(molecules))
+    return 1 / names.groupby(names).transform("size").to_numpy(dtype=float)
+
+
+def codes(labels: Groups) -> Int[np.ndarray, " n"]:
+    """Labels as integers from 0, in sorted order."""
+    return np.unique(np.asarray(labels), return_inverse=True)[1].astype(np.int64)
+
+
+def resampled_masses(
+    masses: csr_array, *, n_resamples: int, seed: int
+) -> Float[np.ndarray, "n_resamples cells"]:
+    """Total masses of resamples of the molecules; the same draws for the same seed and number."""
+    return _multiplicities(masses.shape[0], n_resamples, seed) @ masses
+
+
+@lru_cache(maxsize=2)  # the same draws serve all models and bin widths
+def _multiplicities(n: int, n_resamples: int, seed: int) -> Float[np.ndarray, "n_resamples n"]:
+    """How often each of n molecules is drawn, in each resample of n draws."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(float)

@@ -1,0 +1,200 @@
+"""The conformations that a model trains on: one part of the split, a draw from it, the order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from ase import Atoms
+from nequip.data import AtomicDataDict, from_dict
+from nequip.data.dataset import AtomicDataset
+from nequip.data.transforms import NeighborListTransform
+from torch.utils.data import DataLoader, Sampler
+
+from e3d.data.dataset import TYPE_NAMES, Molecule, read_molecules
+from e3d.data.split import conformation_folds, fold
+from e3d.errors import E3DError
+
+Part = Literal["train", "validation", "test"]
+#: What is held out: conformations of molecules that were trained on, or whole molecules.
+HeldOut = Literal["conformations", "molecules"]
+
+
+def select(molecules: Iterable[Molecule], part: Part, held_out: HeldOut) -> Iterator[Molecule]:
+    """The conformations of one part of the global split.
+
+    `held_out` says what `validation` and `test` mean: conformations of molecules that were trained
+    on, or molecules of which nothing was trained on. The training part is the same for both.
+    """
+    for molecule in molecules:
+        trained_on = fold(molecule.canonical_smiles) == "train"
+        if part == "train" or held_out == "conformations":
+            if trained_on:
+                mask = np.array(conformation_folds(molecule)) == part
+                if mask.any():
+                    yield molecule.select(mask)
+        elif fold(molecule.canonical_smiles) == part:
+            yield molecule
+
+
+class SpiceSplit(AtomicDataset):
+    """One part of SPICE-schema data sets in memory, neighbour lists computed once.
+
+    paths: files of one level of theory; elements: symbols, other molecules are left out (none:
+    all). n_conformations: draw so many conformations at random (0: all), and with per_molecule > 0
+    so many of each molecule, from as few molecules as that takes. Of one seed, a smaller draw is
+    part of a larger one. labels: `shuffled` permutes the binding energies per atom among
+    conformations and the forces among atoms of the same element, so that scale and distribution
+    stay and the relation to the geometry is lost.
+
+    Raises E3DError when there are fewer conformations than were asked for, or when the files do not
+    share their atomic energies.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[str],
+        part: Part,
+        cutoff_A: float,
+        held_out: HeldOut = "conformations",
+        n_conformations: int = 0,
+        per_molecule: int = 0,
+        elements: Sequence[str] = (),
+        seed: int = 0,
+        labels: str = "true",
+    ):
+        super().__init__()
+        self._frames = _frames(
+            tuple(paths), part, cutoff_A, held_out, n_conformations, per_molecule, tuple(elements),
+            seed, labels,
+        )  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def _get_data_list(self, indices: Any) -> list[AtomicDataDict.Type]:
+        if isinstance(indices, slice):
+            return self._frames[indices]
+        return [self._frames[int(k)] for k in indices]
+
+
+class FixedLengthSampler(Sampler):  # type: ignore[misc]
+    """Random passes over `size` items, cut into epochs of `length`: each item once in a pass.
+
+    An epoch is then a number of steps, whatever the size of the data.
+    """
+
+    def __init__(self, size: int, length: int, generator: torch.Generator | None = None):
+        self.size, self.length, self.generator = size, length, generator
+        self._left: list[int] = []
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[int]:
+        while len(self._left) < self.length:
+            self._left += torch.randperm(self.size, generator=self.generator).tolist()
+        epoch, self._left = self._left[: self.length], self._left[self.length :]
+        return iter(epoch)
+
+
+def loader(
+    dataset: AtomicDataset,
+    *,
+    steps_per_epoch: int,
+    batch_size: int,
+    generator: torch.Generator | None = None,
+    **options: Any,
+) -> DataLoader:
+    """A torch DataLoader whose epoch has `steps_per_epoch` batches (0: one pass over the data)."""
+    if steps_per_epoch:
+        passes = FixedLengthSampler(len(dataset), steps_per_epoch * batch_size, generator)
+        options |= {"sampler": passes, "shuffle": None}
+    return DataLoader(dataset, batch_size=batch_size, generator=generator, **options)
+
+
+_read = lru_cache(read_molecules)  # once for all parts
+
+
+@lru_cache  # nequip instantiates every data set twice: for its statistics, and to train
+def _frames(
+    paths: tuple[str, ...], part: Part, cutoff_A: float, held_out: HeldOut, n_conformations: int,
+    per_molecule: int, elements: tuple[str, ...], seed: int, labels: str,
+) -> list[AtomicDataDict.Type]:  # fmt: skip
+    molecules, zero = _read(paths)
+    wanted = set(elements) or set(TYPE_NAMES)
+    names, structures = [], []
+    for molecule in select((m for m in molecules if set(m.symbols) <= wanted), part, held_out):
+        structures += list(_structures(molecule))
+        names += [molecule.canonical_smiles] * len(molecule)
+    if labels == "shuffled":
+        _shuffle(structures, zero, seed)
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(structures))
+    if per_molecule:
+        order = _grouped(order, names, per_molecule, rng)
+    if n_conformations > len(order):
+        by = f" in molecules that have {per_molecule}" if per_molecule else ""
+        raise E3DError(
+            f"{', '.join(paths)}: {len(order)} conformations{by} in the fold {part!r}, "
+            f"{n_conformations} were asked for"
+        )
+    chosen = sorted(order[: n_conformations or len(order)])
+    neighbours = NeighborListTransform(r_max=cutoff_A)
+    return [neighbours(_to_frame(structures[k])) for k in chosen]
+
+
+def _grouped(
+    order: np.ndarray, names: list[str], size: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The first `size` places in `order` of each molecule that has so many, molecule by molecule in
+    random order."""
+    places: dict[str, list[int]] = {}
+    for k in order:
+        places.setdefault(names[k], []).append(int(k))
+    full = np.array([found[:size] for found in places.values() if len(found) >= size], dtype=int)
+    return rng.permutation(full).reshape(-1)
+
+
+def _structures(molecule: Molecule) -> Iterator[Atoms]:
+    """Conformations as ASE atoms, the labels in `info` (eV) and `arrays` (eV/Å)."""
+    for positions, energy, forces in zip(
+        molecule.positions, molecule.energies, molecule.forces, strict=True
+    ):
+        atoms = Atoms(numbers=molecule.atomic_numbers, positions=positions)
+        atoms.info["energy"] = float(energy)
+        atoms.arrays["forces"] = forces
+        yield atoms
+
+
+def _shuffle(structures: list[Atoms], zero: dict[str, float], seed: int) -> None:
+    rng = np.random.default_rng([seed, 1])
+    zeros = np.array([sum(zero[s] for s in atoms.symbols) for atoms in structures])
+    sizes = np.array([len(atoms) for atoms in structures])
+    binding = (np.array([atoms.info["energy"] for atoms in structures]) - zeros) / sizes
+    for atoms, value, offset in zip(structures, rng.permutation(binding), zeros, strict=True):
+        atoms.info["energy"] = float(value * len(atoms) + offset)
+    numbers = np.concatenate([atoms.numbers for atoms in structures])
+    forces = np.concatenate([atoms.arrays["forces"] for atoms in structures])
+    for number in np.unique(numbers):
+        forces[numbers == number] = rng.permutation(forces[numbers == number])
+    starts = np.cumsum(sizes)[:-1]
+    for atoms, shuffled in zip(structures, np.split(forces, starts), strict=True):
+        atoms.arrays["forces"] = shuffled
+
+
+def _to_frame(atoms: Atoms) -> AtomicDataDict.Type:
+    types = [TYPE_NAMES.index(symbol) for symbol in atoms.symbols]
+    return from_dict(
+        {
+            AtomicDataDict.POSITIONS_KEY: torch.as_tensor(atoms.positions),
+            AtomicDataDict.ATOM_TYPE_KEY: torch.as_tensor(types),
+            AtomicDataDict.TOTAL_ENERGY_KEY: torch.tensor(
+                [[atoms.info["energy"]]], dtype=torch.float64
+            ),
+            AtomicDataDict.FORCE_KEY: torch.as_tensor(atoms.arrays["forces"]),
+        }
+    )

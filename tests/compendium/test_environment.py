@@ -1,0 +1,84 @@
+"""One environment: pyproject.toml, requirements.lock and environment.yml say the same."""
+
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, distribution, version
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from e3d.__init__ import __version__
+from e3d.paths import LOCK, ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def locked() -> dict[str, str]:
+    """Canonical name → version of every line of the lock."""
+    lines = LOCK.read_text().splitlines()
+    pairs = [re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line) for line in lines]
+    assert all(pairs), [line for line, pair in zip(lines, pairs, strict=True) if not pair]
+    return {canonicalize_name(pair[1]): pair[2] for pair in pairs if pair}
+
+
+def needed(requirements: list[str]) -> set[str]:
+    """Canonical names of the requirements and of everything below them, as installed here."""
+    found: set[str] = set()
+    todo = [Requirement(text) for text in requirements]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while todo:
+        requirement = todo.pop()
+        name, extras = canonicalize_name(requirement.name), frozenset(requirement.extras)
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        found.add(name)
+        for text in distribution(name).requires or []:
+            below = Requirement(text)
+            if below.marker is None or any(
+                below.marker.evaluate({"extra": extra}) for extra in ("", *extras)
+            ):
+                todo.append(below)
+    return found
+
+
+def test_the_lock_holds_what_the_project_needs_and_nothing_else() -> None:
+    assert set(locked()) == needed(PROJECT["dependencies"])
+
+
+def test_locked_versions_satisfy_the_direct_dependencies() -> None:
+    pins = locked()
+    for text in PROJECT["dependencies"]:
+        requirement = Requirement(text)
+        pin = pins[canonicalize_name(requirement.name)]
+        assert requirement.specifier.contains(pin, prereleases=True), f"{text}: locked {pin}"
+
+
+def test_what_is_installed_is_what_is_locked() -> None:
+    for name, pin in locked().items():
+        try:
+            installed = version(name).partition("+")[0]
+        except PackageNotFoundError:
+            pytest.fail(f"{name} is locked but not installed; run make environment")
+        assert installed == pin, f"{name}: installed {installed}, locked {pin}"
+
+
+def test_the_malicious_lightning_uploads_are_excluded() -> None:
+    lightning = next(Requirement(t) for t in PROJECT["dependencies"] if t.startswith("lightning"))
+    assert not lightning.specifier.contains("2.6.2")
+    assert not lightning.specifier.contains("2.6.3")
+
+
+def test_the_conda_environment_is_python_the_lock_and_the_project() -> None:
+    content = yaml.safe_load((ROOT / "environment.yml").read_text())
+    python, pip, nested = content["dependencies"]
+    assert Requirement(python.replace("=", "==")).specifier.contains("3.11")
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains("3.11.0")
+    assert pip == "pip"
+    assert nested == {"pip": ["-r requirements.lock", "-e ."]}
+
+
+def test_the_citation_names_this_version() -> None:
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__

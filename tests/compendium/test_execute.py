@@ -1,0 +1,191 @@
+"""`e3d run`: names and types of parameters, byte-identical copies, and what a failure leaves."""
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from e3d import paths
+from e3d.compendium import execute, parameters
+from e3d.errors import E3DError
+
+CELL = """
+n_bins = 10
+bin_width_eV = 0.1  # eV
+use_bonds = True
+temperatures_K = [300.0, 600.0]  # K
+pattern = "C=C"
+zero = None
+output_dir = "results"
+"""
+
+
+@pytest.fixture
+def notebook(tmp_path: Path) -> Path:
+    return write_notebook(tmp_path / "01_tiny.ipynb", "print(n_bins, bin_width_eV, use_bonds)")
+
+
+@pytest.fixture(autouse=True)
+def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the checkout is written."""
+    monkeypatch.setattr(execute, "RUNS", tmp_path / "runs")
+    monkeypatch.setattr(execute, "EXECUTED", tmp_path / "executed")
+    monkeypatch.setattr(execute, "PROVENANCE", tmp_path / "provenance")
+
+
+def write_notebook(path: Path, *sources: str) -> Path:
+    cells = [nbformat.v4.new_code_cell(CELL.strip(), metadata={"tags": ["parameters"]})]
+    cells += [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), path)
+    return path
+
+
+def test_defaults_are_the_literals_of_the_cell(notebook: Path) -> None:
+    known = parameters.defaults(notebook)
+    assert known["pattern"] == "C=C"
+    assert known["temperatures_K"] == [300.0, 600.0]
+    assert next(iter(known)) == "n_bins"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("use_bonds", "false", False),
+        ("use_bonds", "True", True),
+        ("bin_width_eV", "1e-3", 1e-3),
+        ("bin_width_eV", "2", 2.0),
+        ("n_bins", "1e3", 1000),
+        ("pattern", "1e-3", "1e-3"),
+        ("pattern", "C=O", "C=O"),
+        ("temperatures_K", "[1e-3, 5]", [1e-3, 5.0]),
+        ("temperatures_K", "300 1000", [300.0, 1000.0]),
+        ("zero", "null", None),
+        ("zero", "3", 3),
+    ],
+)
+def test_values_take_the_type_of_the_default(
+    notebook: Path, name: str, text: str, expected: object
+) -> None:
+    given = parameters.split([f"{name}={text}"])
+    value = parameters.coerce(given, parameters.defaults(notebook))[name]
+    assert value == expected
+    assert type(value) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("bin_width=0.1", "did you mean 'bin_width_eV'"),
+        ("use_bonds=perhaps", "expected true or false"),
+        ("n_bins=2.5", "expected a whole number"),
+        ("n_bins=inf", "expected a whole number"),
+        ("temperatures_K=[null]", "expected a list"),
+        ("bin_width_eV=wide", "expected a number"),
+        ("n_bins", "expected name=value"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_anything_runs(
+    notebook: Path, tmp_path: Path, assignment: str, said: str
+) -> None:
+    with pytest.raises(E3DError, match=said) as caught:
+        execute.run_here(notebook, [assignment], tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_binary_file_is_no_notebook(tmp_path: Path) -> None:
+    (tmp_path / "data.h5").write_bytes(b"\x89HDF")
+    with pytest.raises(E3DError, match="is not a notebook"):
+        parameters.defaults(tmp_path / "data.h5")
+
+
+@pytest.mark.parametrize("cell", ["x = open('y')", "x, y = 1, 2", "x =", "x[0] = 1"])
+def test_only_plain_literals_are_parameters(tmp_path: Path, cell: str) -> None:
+    path = tmp_path / "bad.ipynb"
+    tagged = nbformat.v4.new_code_cell(cell, metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[tagged]), path)
+    with pytest.raises(E3DError, match="literal"):
+        parameters.defaults(path)
+
+
+def test_a_run_uses_this_interpreter_in_the_root_and_keeps_its_record(tmp_path: Path) -> None:
+    source = "import os, sys; print(sys.executable); print(os.getcwd()); print(output_dir)"
+    path = write_notebook(tmp_path / "01_where.ipynb", source)
+    out = execute.run_here(path, ["bin_width_eV=1e-3"])
+    executed = nbformat.read(out / path.name, as_version=4)
+    said = executed.cells[-1].outputs[0].text.split("\n")
+    assert said[:2] == [sys.executable, str(paths.ROOT)]
+    assert Path(said[2]).resolve() == out
+    record = json.loads((out / "provenance.json").read_text())
+    assert record["parameters"]["bin_width_eV"] == 1e-3
+    assert record["parameters"]["n_bins"] == 10
+    assert record["requirements_lock_sha256"]
+    assert not list((tmp_path / "runs" / "failed").glob("*.ipynb"))
+
+
+def test_equal_runs_give_byte_identical_notebooks(tmp_path: Path) -> None:
+    path = write_notebook(
+        tmp_path / "01_same.ipynb",
+        "import sys; print(n_bins); print(id(object()), file=sys.stderr)",
+        "print(1, flush=True); print(2, flush=True)",
+        "import pandas as pd; pd.DataFrame({'x': [1]}).style",
+    )
+    copies = []
+    for k in range(2):
+        target = tmp_path / f"copy-{k}" / path.name
+        execute.execute(path, {"n_bins": 3}, target, name=f"same-{k}")
+        copies.append(target.read_bytes())
+    assert copies[0] == copies[1]
+    assert b"papermill" not in copies[0]
+    assert b"iopub" not in copies[0]
+
+
+def test_a_failing_notebook_is_kept_aside_and_replaces_nothing(tmp_path: Path) -> None:
+    target = tmp_path / "executed" / "01_fails.ipynb"
+    target.parent.mkdir()
+    target.write_text("the good one")
+    path = write_notebook(tmp_path / "01_fails.ipynb", "1 + 1", "raise ValueError('no\\nbonds')")
+    with pytest.raises(E3DError, match=r"01_fails\.ipynb, cell 3: ValueError: no bonds") as caught:
+        execute.execute(path, {}, target, name="fails")
+    assert "\n" not in str(caught.value)
+    assert target.read_text() == "the good one"
+    assert (tmp_path / "runs" / "failed" / "fails.ipynb").exists()
+
+
+def test_a_missing_input_is_one_line_that_says_make_pull(notebook: Path, tmp_path: Path) -> None:
+    missing = paths.ROOT / "data" / "nowhere.h5"
+    with pytest.raises(E3DError, match=r"data/nowhere\.h5 is missing; `make pull`"):
+        execute.execute(notebook, {}, None, name="missing", inputs=[missing])
+
+
+@pytest.mark.parametrize("folder", ["results/mine", "checkpoints", "notebooks", "book/executed"])
+def test_folders_of_the_pipeline_are_never_written(notebook: Path, folder: str) -> None:
+    with pytest.raises(E3DError, match="belongs to the pipeline"):
+        execute.run_here(notebook, [], paths.ROOT / folder)
+
+
+def test_a_notebook_is_never_replaced_by_its_executed_copy(notebook: Path) -> None:
+    before = notebook.read_bytes()
+    with pytest.raises(E3DError, match="belongs to the pipeline or the notebook"):
+        execute.run_here(notebook, [], notebook.parent)
+    assert notebook.read_bytes() == before
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_line(
+    notebook: Path, tmp_path: Path
+) -> None:
+    # a file in the way fails for root too, who may write into read-only folders
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(E3DError, match="cannot write") as caught:
+        execute.run_here(notebook, [], tmp_path / "taken" / "out")
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "taken").read_text() == "mine"
+
+
+def test_an_unknown_notebook_or_stage_names_those_there_are(notebook: Path) -> None:
+    with pytest.raises(E3DError, match="does not exist; there are"):
+        execute.find("99_nothing")
+    with pytest.raises(E3DError, match="no stage 'nothing'"):
+        execute.run_stage(notebook, [], "nothing")

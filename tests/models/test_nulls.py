@@ -1,0 +1,181 @@
+"""The nulls recover what was planted into labels, and say so when labels do not determine it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from e3d.chemistry.bonding import embed, mapped_smiles, parse_smiles
+from e3d.data import dataset, split
+from e3d.data.dataset import Molecule
+from e3d.errors import E3DError
+from e3d.models import additive, pair
+
+ZERO = {"H": -13.6, "C": -1030.0, "N": -1486.0, "O": -2043.0}
+SMILES = ("C", "CC", "C=C", "C#C", "CO", "C=O", "O", "CCO", "OCO", "[H][H]")
+KNOTS = pair.spline_knots(0.4, 4.0, 0.3)
+
+
+def molecule(smiles: str, *, n_conformations: int = 1, noise: float = 0.0) -> Molecule:
+    """A molecule without labels yet; the first conformation is the relaxed one."""
+    graph = parse_smiles(smiles)
+    rng = np.random.default_rng(len(smiles))
+    base = embed(graph, seed=1)
+    positions = base + noise * rng.standard_normal((n_conformations, *base.shape))
+    positions[0] = base
+    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
+    temperatures = np.array([0] + [300] * (n_conformations - 1))
+    return Molecule(smiles, "test", mapped_smiles(graph), numbers, positions,
+                    np.zeros(n_conformations), np.zeros(n_conformations),
+                    np.zeros_like(positions), temperatures)  # fmt: skip
+
+
+def labelled(source: Molecule, binding: np.ndarray, forces: np.ndarray | None = None) -> Molecule:
+    symbols = {1: "H", 6: "C", 7: "N", 8: "O"}
+    zero = sum(ZERO[symbols[int(z)]] for z in source.atomic_numbers)
+    new = {"energies": binding + zero, "formation_energies": binding}
+    return Molecule(
+        **{**source.__dict__, **new, "forces": source.forces if forces is None else forces}
+    )
+
+
+def test_binding_energy_is_relative_to_the_atoms() -> None:
+    water = labelled(molecule("O"), np.array([-10.1]))
+    assert dataset.binding_energies(water, ZERO) == pytest.approx([-10.1])
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.floats(-12, -0.5), min_size=7, max_size=7))
+def test_additive_recovers_planted_class_energies(values: list[float]) -> None:
+    names = ["C#C", "C-C", "C-H", "C-O", "C=C", "C=O", "H-O"]
+    planted = dict(zip(names, values, strict=True)) | {"H-H": -4.7}
+    molecules = [
+        labelled(m, np.array([sum(planted[name] for name in dataset.bond_classes(m))]))
+        for m in map(molecule, SMILES)
+    ]
+    fitted = additive.fit_additive(molecules, ZERO)
+    assert fitted.energies == pytest.approx(planted, abs=1e-6)
+    assert fitted.rmse < 1e-6
+    assert fitted.n_molecules["H-O"] == 4  # CO, O, CCO, OCO
+    assert np.isnan(fitted.bond_energies(["C-H", "Si-Si"])).tolist() == [False, True]
+
+
+def test_additive_says_what_labels_do_not_determine() -> None:
+    methanol = labelled(molecule("CO"), np.array([-20.0]))
+    hydrogen = labelled(molecule("[H][H]"), np.array([-4.7]))
+    fitted = additive.fit_additive([methanol, hydrogen], ZERO)
+    assert fitted.energies["H-H"] == pytest.approx(-4.7)
+    assert all(np.isnan(fitted.energies[name]) for name in ("C-H", "C-O", "H-O"))
+
+
+def test_additive_uses_relaxed_geometries_unless_told_otherwise() -> None:
+    hydrogen = labelled(molecule("[H][H]", n_conformations=3), np.array([-4.0, -3.0, -2.0]))
+    assert additive.fit_additive([hydrogen], ZERO).energies["H-H"] == pytest.approx(-4.0)
+    every = additive.fit_additive([hydrogen], ZERO, relaxed_only=False)
+    assert every.energies["H-H"] == pytest.approx(-3.0)
+
+
+def test_additive_without_bonds_is_refused() -> None:
+    with pytest.raises(E3DError, match="additive null needs"):
+        additive.fit_additive([], ZERO)
+
+
+def test_folds_share_out_every_conformation_once() -> None:
+    molecules = [molecule(smiles, n_conformations=30) for smiles in (*SMILES, "CCCC", "CN", "C=N")]
+    parts = {part: list(split.in_fold(molecules, part)) for part in ("train", "validation", "test")}
+    counted = {part: sum(map(len, found)) for part, found in parts.items()}
+    assert sum(counted.values()) == 30 * len(molecules)
+    assert counted["train"] > counted["test"] > 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.4, 4.5), st.booleans())
+def test_splines_end_smoothly_at_the_cutoff(length: float, derivative: bool) -> None:
+    values = pair.splines(KNOTS, np.array(length), derivative=derivative)
+    assert values.shape == (len(KNOTS) - 1,)
+    if length >= KNOTS[-1]:
+        assert not values.any()
+    near = pair.splines(KNOTS, np.array(KNOTS[-1] - 1e-4), derivative=derivative)
+    assert np.abs(near).max() < 1e-6
+
+
+def test_splines_add_up_to_one_away_from_the_cutoff() -> None:
+    lengths = np.linspace(KNOTS[0], KNOTS[-4], 50)
+    np.testing.assert_allclose(pair.splines(KNOTS, lengths).sum(axis=-1), 1, atol=1e-12)
+
+
+def test_too_short_a_distance_is_refused() -> None:
+    with pytest.raises(E3DError, match="below the first spline knot"):
+        pair.splines(KNOTS, np.array([0.3]))
+    with pytest.raises(E3DError, match="0 < start < cutoff"):
+        pair.spline_knots(2.0, 1.0, 0.1)
+
+
+@pytest.fixture(scope="module")
+def planted() -> pair.PairPotential:
+    rng = np.random.default_rng(3)
+    pairs = [("C", "C"), ("C", "H"), ("C", "O"), ("H", "H"), ("H", "O"), ("O", "O")]
+    return pair.PairPotential(KNOTS, {p: rng.normal(-1, 2, len(KNOTS) - 1) for p in pairs})
+
+
+def with_pair_labels(source: Molecule, potential: pair.PairPotential) -> Molecule:
+    return labelled(source, *potential.predict(source))
+
+
+def test_pair_forces_are_minus_the_energy_gradient(planted: pair.PairPotential) -> None:
+    ethanol = molecule("CCO")
+    forces = planted.predict(ethanol)[1][0]
+    step = 1e-5
+    for atom, axis in ((0, 0), (2, 1), (5, 2)):
+        shifted = np.repeat(ethanol.positions, 2, axis=0)
+        shifted[:, atom, axis] += [step, -step]
+        two = Molecule(**{**ethanol.__dict__, "positions": shifted, "energies": np.zeros(2)})
+        plus, minus = planted.predict(two)[0]
+        assert forces[atom, axis] == pytest.approx(-(plus - minus) / (2 * step), abs=1e-6)
+    np.testing.assert_allclose(forces.sum(axis=0), 0, atol=1e-12)
+
+
+def test_pair_energy_is_the_sum_of_its_pairs(planted: pair.PairPotential) -> None:
+    water = molecule("O")
+    lengths = np.linalg.norm(water.positions[0, [0, 0, 1]] - water.positions[0, [1, 2, 2]], axis=1)
+    expected = planted("O", "H", lengths[:2]).sum() + planted("H", "H", lengths[2:]).sum()
+    assert planted.predict(water)[0] == pytest.approx([expected])
+    assert np.isnan(planted("N", "N", lengths)).all()
+
+
+def test_pair_null_recovers_a_planted_potential(planted: pair.PairPotential) -> None:
+    sources = [molecule(s, n_conformations=40, noise=0.08) for s in SMILES]
+    molecules = [with_pair_labels(m, planted) for m in sources]
+    training = [m.select(np.arange(30)) for m in molecules]
+    unseen = [m.select(np.arange(30, 40)) for m in molecules]
+    penalties = [1e-10, 1.0]
+    fitted = pair.fit_pair(
+        training, unseen, ZERO, knots=KNOTS, energy_weight=1.0, penalties=penalties
+    )
+    assert fitted.penalty == min(penalties)  # exact labels need no regularisation
+    for m in unseen:
+        energies, forces = fitted.predict(m)
+        np.testing.assert_allclose(energies, dataset.binding_energies(m, ZERO), atol=2e-3)
+        np.testing.assert_allclose(forces, m.forces, atol=0.1)  # of about 10 eV/Å
+    for first, second, length in (("C", "H", 1.09), ("H", "O", 0.96), ("C", "C", 1.5)):
+        found, true = (p(first, second, np.array(length)) for p in (fitted, planted))
+        assert found == pytest.approx(true, abs=2e-2)
+
+
+def test_pair_null_refuses_what_it_was_not_fitted_to(planted: pair.PairPotential) -> None:
+    with pytest.raises(E3DError, match="not fitted to"):
+        planted.predict(molecule("CN"))
+    with pytest.raises(E3DError, match="at least one training"):
+        pair.fit_pair([], [], ZERO, knots=KNOTS, energy_weight=1.0, penalties=[1.0])
+
+
+@settings(deadline=None)
+@given(st.floats(-5, 5), st.lists(st.floats(0.5, 20), min_size=1, max_size=9))
+def test_scale_factor_is_found_again(factor: float, sums: list[float]) -> None:
+    values = np.array(sums)
+    assert additive.scale_factor(factor * values, values) == pytest.approx(factor)
+
+
+def test_scale_of_nothing_is_refused() -> None:
+    with pytest.raises(E3DError, match="no scale to match"):
+        additive.scale_factor(np.ones(2), np.zeros(2))

@@ -1,0 +1,172 @@
+"""What remains beyond the bond length: exactly nothing where ε is a function of r, and what was put
+in where it is not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from ase.build import molecule as named
+
+from e3d import paths
+from e3d.chemistry import xtb
+from e3d.data.dataset import Dataset
+from e3d.errors import E3DError
+from e3d.labels import bond_strengths
+from e3d.statistics import beyond_length, intervals, ranks
+
+
+@pytest.fixture(scope="module")
+def bonds():
+    """Two element pairs, orders told by r up to overlap; `environment` is hidden from r."""
+    rng = np.random.default_rng(0)
+    n_molecules, n = 300, 1200
+    molecules = np.repeat(np.arange(n_molecules), 4)
+    pairs = rng.choice(["CC", "CO"], size=n)
+    orders = rng.choice(["-", "="], size=n)
+    lengths = np.where(orders == "-", 1.5, 1.4) + rng.normal(0, 0.05, n)
+    environment = rng.normal(0, 1, n)
+    return {
+        "molecules": molecules, "pairs": pairs, "orders": orders, "lengths": lengths,
+        "classes": np.char.add(pairs, orders), "environment": environment,
+    }  # fmt: skip
+
+
+def smooth(lengths):
+    return -8 * np.exp(-2 * (lengths - 1.2)) + np.sin(3 * lengths)
+
+
+def residuals(bonds, values):
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
+        "other": bonds["environment"], "value": values,
+    })  # fmt: skip
+    alone = beyond_length.length_residuals(table, ["value"])[0]
+    assert beyond_length.length_residuals(table, ["other", "value"])[1] == pytest.approx(
+        alone, abs=1e-9
+    )
+    return alone
+
+
+def predict(bonds, *columns):
+    gains = beyond_length.predictive_information(
+        np.column_stack(columns), bonds["orders"], bonds["pairs"], bonds["molecules"]
+    )
+    weights = intervals.bond_weights(bonds["molecules"])
+    return float(np.average(gains, weights=weights))
+
+
+def test_a_function_of_the_length_leaves_nothing(bonds):
+    left = residuals(bonds, smooth(bonds["lengths"]))
+    assert np.std(left) < 0.02 * np.std(smooth(bonds["lengths"]))
+
+
+def test_what_is_added_to_a_function_of_the_length_comes_back(bonds):
+    left = residuals(bonds, smooth(bonds["lengths"]) + 0.3 * bonds["environment"])
+    assert np.corrcoef(left, bonds["environment"])[0, 1] > 0.98
+    assert np.std(left) == pytest.approx(0.3 * np.std(bonds["environment"]), rel=0.05)
+
+
+def test_rare_classes_are_left_out(bonds):
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
+    })  # fmt: skip
+    table.loc[:19, "class"] = "rare"
+    left = beyond_length.length_residuals(table, ["length_A"])[0]
+    assert np.isnan(left[:20]).all()
+    assert np.isfinite(left[20:]).all()
+
+
+def test_agreement_of_seeds(bonds):
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 1, (3, len(bonds["classes"])))
+    shared = beyond_length.seed_agreement(bonds["environment"] + noise, bonds["classes"])
+    assert len(shared) == 4
+    assert shared.mean() == pytest.approx(0.5, abs=0.06)
+    assert beyond_length.seed_agreement(noise, bonds["classes"]).mean() == pytest.approx(
+        0, abs=0.06
+    )
+    with pytest.raises(E3DError, match="at least two runs"):
+        beyond_length.seed_agreement(noise[:1], bonds["classes"])
+
+
+def test_rank_correlation_is_within_classes():
+    """Between the classes the relation is reversed; within them it is perfect."""
+    rows = np.array([[0.0, 1, 1], [0, 2, 2], [0, 3, 3], [1, 11, -9], [1, 12, -8], [1, 13, -7]])
+    assert ranks.rank_correlation(rows) == pytest.approx(1)
+    two_models = np.column_stack([rows, -rows[:, 2]])
+    assert ranks.rank_correlation(two_models) == pytest.approx(0)
+    assert np.isnan(ranks.rank_correlation(np.ones((3, 3))))
+    estimate = intervals.estimate(rows, statistic=ranks.rank_correlation, n_resamples=20)
+    assert estimate["value"] == pytest.approx(1)
+
+
+def test_a_classifier_tells_most_of_what_a_feature_knows(bonds):
+    """Two Gaussians 0.1 apart with width 0.05: I = 1 bit − ⟨h₂(p)⟩, by quadrature."""
+    x = np.linspace(-6, 8, 20001)
+    first, second = np.exp(-(x**2) / 2), np.exp(-((x - 2) ** 2) / 2)
+    share = first / (first + second)
+    conditional = -(share * np.log2(share) + (1 - share) * np.log2(1 - share))
+    truth = 1 - np.sum(conditional * (first + second)) / np.sum(first + second)
+    found = predict(bonds, bonds["lengths"])
+    assert 0.8 * truth < found < 1.1 * truth
+    assert predict(bonds, np.exp(bonds["lengths"])) == pytest.approx(found, abs=0.01)
+
+
+def test_a_feature_without_news_adds_nothing(bonds):
+    alone = predict(bonds, bonds["lengths"])
+    assert predict(bonds, bonds["environment"]) == pytest.approx(0, abs=0.03)
+    assert predict(bonds, bonds["lengths"], bonds["environment"]) < alone + 0.01
+    assert predict(bonds, bonds["lengths"], smooth(bonds["lengths"])) < alone + 0.01
+
+
+def test_a_feature_with_news_adds_it(bonds):
+    telling = np.where(bonds["orders"] == "-", 0, 2) + bonds["environment"]
+    gain = predict(bonds, bonds["lengths"], telling) - predict(bonds, bonds["lengths"])
+    assert gain > 0.15
+
+
+def test_wiberg_orders_count_bonds():
+    ethene, bonds = named("C2H4"), np.array([[0, 1], [0, 2]])
+    orders = xtb.wiberg_orders(ethene.numbers, ethene.positions, bonds)
+    assert orders == pytest.approx([2.0, 1.0], abs=0.1)
+
+
+def test_wiberg_table_names_the_bonds_of_the_data_set():
+    with Dataset(paths.ROOT / "data/dft-small.h5") as dataset:
+        some = [m for m in dataset.usable() if len(m.atomic_numbers) == 6][:3]
+    table = bond_strengths.wiberg_table(some)
+    assert list(table) == ["molecule", "i", "j", "wiberg"]
+    assert set(table["molecule"]) == {m.name for m in some}
+    assert (table["i"] < table["j"]).all()
+    assert table["wiberg"].between(0.5, 3.2).all()
+
+
+def test_gains_over_length_average_models(bonds):
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "pair": bonds["pairs"], "order": bonds["orders"],
+        "length_A": bonds["lengths"], "same": smooth(bonds["lengths"]),
+        "news": np.where(bonds["orders"] == "-", 0, 2) + bonds["environment"],
+    })  # fmt: skip
+    sources = {"same": ["same"], "news": ["news"], "both": ["same", "news"]}
+    alone, added = beyond_length.gains_over_length(table, sources)
+    assert alone.mean() > 0.3
+    assert added["news"].mean() > 0.15 > 0.01 > added["same"].mean()
+    assert added["both"] == pytest.approx((added["same"] + added["news"]) / 2)
+
+
+def test_by_class_splits_the_variance(bonds):
+    rng = np.random.default_rng(2)
+    known = smooth(bonds["lengths"])
+    noise = rng.normal(0, 0.3, (2, len(known)))
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
+        "a": known + 0.3 * bonds["environment"] + noise[0],
+        "b": known + 0.3 * bonds["environment"] + noise[1],
+    })  # fmt: skip
+    left = beyond_length.length_residuals(table, ["a", "b"])
+    result = beyond_length.by_class(table, ["a", "b"], left)
+    assert result["n_bonds"].sum() == len(table)
+    assert result["residual_std_eV"].to_numpy() == pytest.approx(0.3 * np.sqrt(2), rel=0.12)
+    expected = 1 - result["residual_std_eV"] ** 2 / result["std_eV"] ** 2
+    assert result["explained"].to_numpy() == pytest.approx(expected.to_numpy(), abs=0.02)
+    assert result["agreement"].mean() == pytest.approx(0.5, abs=0.07)
+    assert "agreement" not in beyond_length.by_class(table, ["a"], left[:1])
