@@ -70,7 +70,7 @@ def architecture(settings: Settings) -> dict[str, Any]:
 def configuration(settings: Settings, folder: Path) -> dict[str, Any]:
     """The nequip configuration of a run that keeps its state in `folder`."""
     common = {
-        "_target_": "e3d.training_data.SpiceFold",
+        "_target_": "e3d.training.data.SpiceSplit",
         "paths": [str(Path(p).resolve()) for p in (settings.dataset, *settings.more_datasets)],
         "elements": list(settings.elements),
         "cutoff_A": settings.cutoff_A,
@@ -79,7 +79,7 @@ def configuration(settings: Settings, folder: Path) -> dict[str, Any]:
     if settings.initial_checkpoint:
         common["cutoff_A"] = model["r_max"]
         model = {
-            "_target_": "e3d.model.from_checkpoint",
+            "_target_": "e3d.models.allegro.from_checkpoint",
             "checkpoint": str(Path(settings.initial_checkpoint).resolve()),
             "architecture": architecture(settings),
         }
@@ -146,7 +146,7 @@ def _data(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
             for held_out in ("conformations", "molecules")
         ],
         "train_dataloader": {
-            "_target_": "e3d.training_data.loader",
+            "_target_": "e3d.training.data.loader",
             "steps_per_epoch": settings.steps_per_epoch,
             "batch_size": settings.batch_size,
             "shuffle": True,
@@ -188,9 +188,9 @@ def _trainer(settings: Settings, folder: Path) -> dict[str, Any]:
                 "every_n_epochs": 1,
                 "save_on_train_epoch_end": True,
             },
-            {"_target_": "e3d.training.StopWithParent"},
+            {"_target_": "e3d.training.train.StopWithParent"},
             {
-                "_target_": "e3d.training.Snapshots",
+                "_target_": "e3d.training.train.Snapshots",
                 "folder": str(folder),
                 "steps": list(settings.snapshots),
             },
