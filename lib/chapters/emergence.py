@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from e3d.errors import E3DError
-from e3d.statistics.intervals import Numbers
+from e3d.statistics.grouping import Numbers
 
 
 def progress(values: Numbers) -> Float[np.ndarray, " n"]:

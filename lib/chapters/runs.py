@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from ase import Atoms
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from e3d.bde.references import Source, bare_tautology
 from e3d.chemistry import bonding
@@ -22,7 +22,7 @@ from e3d.data.split import fold
 from e3d.decomposition import tables
 from e3d.models.allegro import Model, load_model, read_metadata, untrained
 from e3d.parallel import available_cores, worker_pool
-from e3d.statistics import beyond_length, entropy, information, intervals
+from e3d.statistics import beyond_length, entropy, grouping, information
 from e3d.training.evaluation import predict
 from e3d.units import KCAL_PER_MOL_PER_EV
 
@@ -127,7 +127,7 @@ def order_information_table(bonds: pd.DataFrame, runs: Sequence[str]) -> pd.Data
     told = information.of_sources(
         unseen, columns, n_bins=N_BINS, n_permutations=N_PERMUTATIONS, n_resamples=2
     )
-    weights = intervals.bond_weights(unseen["molecule"])
+    weights = grouping.bond_weights(unseen["molecule"])
     energies = {run: columns[run] for run in runs}
     _, gains = beyond_length.gains_over_length(unseen, energies)
     rows = {"length": {"order_bits": told["length"].value}}

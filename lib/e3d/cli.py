@@ -134,27 +134,34 @@ def label(
 
 @app.command()
 def run(
-    notebook: Annotated[str, typer.Argument(help="Notebook, as a path or by name: 04_bde.")],
+    notebook: Annotated[
+        str, typer.Argument(help="Notebook, as a path or by its place in notebooks/: 04_bde.")
+    ],
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", help="name=value; repeat for several.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for the outputs. Default: runs/NOTEBOOK/<time>/.")
     ] = None,
-    stage: Annotated[
-        str | None, typer.Option(help="Run as this stage of dvc.yaml, into results/.")
+    like: Annotated[
+        str | None,
+        typer.Option(help="Start from the parameters of this stage, for example study@n1000-s0."),
     ] = None,
 ) -> None:
-    """Execute a notebook with other parameters."""
-    from e3d.compendium.execute import run_here, run_stage
+    """Execute a notebook with other parameters than params.yaml has, into a folder of its own."""
+    from e3d.compendium.execute import run_here
 
-    if stage is not None and out is not None:
-        raise E3DError("--stage writes where dvc.yaml says; leave out --out")
-    assignments = parameter or []
-    if stage is None:
-        typer.echo(f"wrote {run_here(notebook, assignments, out)}")
-    else:
-        typer.echo(f"wrote {run_stage(notebook, assignments, stage)}")
+    typer.echo(f"wrote {run_here(notebook, parameter or [], out, like=like)}")
+
+
+@app.command()
+def stage(
+    name: Annotated[str, typer.Argument(help="NAME of a stage in dvc.yaml, or NAME@KEY of a run.")],
+) -> None:
+    """Run a stage of dvc.yaml with the values of params.yaml, as `dvc repro` does."""
+    from e3d.compendium.execute import run_stage
+
+    typer.echo(f"wrote {run_stage(name)}")
 
 
 @app.command()

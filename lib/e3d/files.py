@@ -12,12 +12,28 @@ from pathlib import Path
 from e3d.errors import E3DError
 
 
-@contextmanager
-def replacing(target: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `target`; on success it replaces `target` atomically.
+class WriteError(E3DError):
+    """A file cannot be written: a full disk, missing rights, a file in the place of a folder."""
 
-    When the body raises, the temporary file is removed and `target` is as it was. Raises E3DError
-    when the folder cannot be written (missing, read-only, full).
+    def __init__(self, target: Path, cause: str):
+        super().__init__(target, cause)  # as they are: exceptions are pickled between processes
+        self.target, self.cause = target, cause
+
+    def __str__(self) -> str:
+        return (
+            f"cannot write {self.target}: {self.cause}; the old file, if any, is untouched. "
+            "Free space or choose another output folder"
+        )
+
+
+@contextmanager
+def replacing(target: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
+    """Yield a temporary path in the folder of `target`, which it becomes on success, atomically.
+
+    When the body raises, the temporary file is removed and `target` is as it was. Without
+    `overwrite`, a target that exists by then is left alone.
+
+    Raises WriteError when the target cannot be written, and E3DError when it may not be overwritten.
     """
     target = Path(target)
     try:
@@ -25,22 +41,37 @@ def replacing(target: str | Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
         os.close(handle)
     except OSError as error:
-        raise E3DError(
-            f"cannot write {target}: {error.strerror} in {target.parent}; nothing was changed. "
-            "Free space or choose another output folder"
-        ) from error
+        raise WriteError(target, f"{error.strerror} in {target.parent}") from error
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o644)
-        temporary.replace(target)
+        if overwrite:
+            temporary.replace(target)
+        else:
+            _publish(temporary, target)
+    except WriteError as error:
+        if error.target != temporary:
+            raise
+        # the body replaced the temporary file in its turn; its name means nothing to the caller
+        raise WriteError(target, error.cause) from error
     except OSError as error:
-        raise E3DError(
-            f"cannot write {target}: {error.strerror or error}; the old file, if any, is "
-            "untouched. Free space or choose another output folder"
-        ) from error
+        raise WriteError(target, error.strerror or str(error)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _publish(temporary: Path, target: Path) -> None:
+    """Give a file its name unless that is taken; a link, unlike a rename, never overwrites."""
+    try:
+        target.hardlink_to(temporary)
+    except OSError as error:  # also raised by a file system without hard links
+        if target.exists():
+            raise E3DError(
+                f"{target} was written by something else in the meantime and is left as it is; "
+                "move it away and call again"
+            ) from error
+        temporary.replace(target)
 
 
 def sha256(path: str | Path) -> str:

@@ -28,9 +28,9 @@ SMALL: dict[str, list[str]] = {
     "09_identifiability": ["n_resamples=20"],
     "10_training_sets": ["n_resamples=50"],
     "11_within_class": ["n_resamples=50"],
-    "12_misses": ["n_resamples=50"],
-    "13_witnesses": ["n_resamples=50"],
-    "14_inside": [
+    "12_error_sources": ["n_resamples=50"],
+    "13_bond_strengths": ["n_resamples=50"],
+    "14_layers": [
         "networks={trained: [finetuned-s0, finetuned-s1], from scratch: [dft-s0], "
         "shuffled: [shuffled-s0]}",
         "n_untrained=2",

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from e3d.chemistry import bonding
 from e3d.errors import E3DError
-from e3d.statistics import entropy, information, intervals
+from e3d.statistics import entropy, grouping, information
 
 ENERGIES = st.lists(st.floats(-12, 2, allow_nan=False), min_size=2, max_size=60)
 
@@ -32,7 +32,7 @@ def told(bonds, column, n_bins=8, **options):
         bonds[column],
         n_bins,
         strata=bonds["pair"],
-        weights=intervals.bond_weights(bonds["molecule"]),
+        weights=grouping.bond_weights(bonds["molecule"]),
     )
     options = {"n_permutations": 30, "n_resamples": 100} | options
     return information.order_information(
@@ -56,7 +56,7 @@ def test_known_entropies():
 
 def test_every_molecule_has_weight_one():
     """One molecule of one bond and one of three: the masses are equal, the entropy is 1 bit."""
-    assert intervals.bond_weights(["a", "b", "b", "b"]) == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3])
+    assert grouping.bond_weights(["a", "b", "b", "b"]) == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3])
     result = entropy.binned_entropy(np.array([-4.01, -1.01, -1.02, -1.03]), list("abbb"), 0.1)
     assert result["plug_in"]["value"] == pytest.approx(1)
 
@@ -100,7 +100,7 @@ def test_unusable_bins_are_refused(width, energies):
 def test_finer_bins_never_lose_entropy(energies, width):
     """Refinement: 0 ≤ H(Δε/2) − H(Δε) ≤ 1 bit, the bins being nested."""
     fine, coarse = (
-        entropy.entropy(np.bincount(intervals.codes(entropy.energy_bins(np.array(energies), w))))
+        entropy.entropy(np.bincount(grouping.codes(entropy.energy_bins(np.array(energies), w))))
         for w in (width / 2, width)
     )
     assert -1e-12 <= fine - coarse <= 1 + 1e-12
@@ -109,7 +109,7 @@ def test_finer_bins_never_lose_entropy(energies, width):
 @given(energies=ENERGIES, data=st.data())
 @settings(max_examples=50, deadline=None)
 def test_entropy_is_invariant_under_relabelling_and_bounded(energies, data):
-    masses = np.bincount(intervals.codes(entropy.energy_bins(np.array(energies), 0.25)))
+    masses = np.bincount(grouping.codes(entropy.energy_bins(np.array(energies), 0.25)))
     shuffled = data.draw(st.permutations(list(masses)))
     assert entropy.entropy(shuffled) == pytest.approx(entropy.entropy(masses))
     assert entropy.entropy(3.7 * masses) == pytest.approx(entropy.entropy(masses))
@@ -143,7 +143,7 @@ def test_pair_and_order():
 def test_what_determines_the_order_knows_all_of_it():
     bonds = table()
     result = told(bonds, "telling", n_bins=64)
-    weights = intervals.bond_weights(bonds["molecule"])
+    weights = grouping.bond_weights(bonds["molecule"])
     expected = 0.0
     for _, rows in bonds.groupby("pair"):
         share = weights[rows.index].sum() / weights.sum()
@@ -151,7 +151,7 @@ def test_what_determines_the_order_knows_all_of_it():
         expected += share * entropy.entropy(mass)
     assert result.ceiling == pytest.approx(expected)
     exact = information.order_information(
-        intervals.codes(bonds["order"]), bonds["order"], bonds["pair"], bonds["molecule"]
+        grouping.codes(bonds["order"]), bonds["order"], bonds["pair"], bonds["molecule"]
     )
     assert exact.plug_in == pytest.approx(result.ceiling)
     assert exact.value == pytest.approx(result.ceiling)
@@ -220,13 +220,13 @@ def test_permutations_keep_blocks_and_counts():
 
 def test_resampled_masses_agree_with_resampled_rows():
     bonds = table(30)
-    cells = intervals.codes(bonds["order"])
+    cells = grouping.codes(bonds["order"])
     masses = entropy.masses_by_molecule(bonds["molecule"], cells, 3)
     assert masses.sum(axis=1) == pytest.approx(np.ones(30))
-    sample = intervals.resampled_masses(masses, n_resamples=500, seed=0)
+    sample = grouping.resampled_masses(masses, n_resamples=500, seed=0)
     assert sample.sum(axis=1) == pytest.approx(np.full(500, 30.0))
     assert sample.mean(axis=0) == pytest.approx(masses.sum(axis=0), rel=0.05)
-    again = intervals.resampled_masses(masses, n_resamples=500, seed=0)
+    again = grouping.resampled_masses(masses, n_resamples=500, seed=0)
     assert np.array_equal(sample, again)
 
 

@@ -3,14 +3,11 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from e3d.errors import E3DError
-from e3d.statistics import intervals, ranks, rounding, variance
+from e3d.statistics import intervals, variance
 
 POSITIVE = st.floats(1.0, 300.0)
 
@@ -78,94 +75,6 @@ def test_centred_interval_ignores_the_bias_of_the_resamples():
     result = intervals.interval(0.0, sample, 10, centred=True)
     assert result["low"] == pytest.approx(-1.96, abs=0.1)
     assert result["high"] == pytest.approx(1.96, abs=0.1)
-
-
-@pytest.mark.parametrize(
-    ("values", "groups"), [([], []), ([1.0, 2.0], ["a"]), ([1.0, 2.0], ["a", None])]
-)
-def test_bad_rows_are_refused(values, groups):
-    with pytest.raises(E3DError, match="expected"):
-        intervals.estimate(values, groups)
-
-
-def test_scores_known_values():
-    assert intervals.scores([100, 50, 0, 300, -10], [100] * 5) == pytest.approx([1, 0.5, 0, 0, 0])
-
-
-@pytest.mark.parametrize("references", [[0.0], [-80.0], [np.nan], [1.0, 2.0]])
-def test_scores_need_positive_references(references):
-    with pytest.raises(E3DError, match="one positive reference per value"):
-        intervals.scores([1.0], references)
-
-
-@given(values=st.lists(POSITIVE, min_size=1, max_size=20), data=st.data())
-def test_scores_are_bounded_and_free_of_units(values, data):
-    references = data.draw(st.lists(POSITIVE, min_size=len(values), max_size=len(values)))
-    scores = intervals.scores(values, references)
-    assert ((scores >= 0) & (scores <= 1)).all()
-    assert intervals.scores(values, values) == pytest.approx(np.ones(len(values)))
-    converted = intervals.scores(np.array(values) / 23.06, np.array(references) / 23.06)
-    assert converted == pytest.approx(scores)
-
-
-def test_accuracy_gain_is_paired():
-    """Reactions of very different difficulty, the model 1 % better on each: the gain is certain."""
-    references = np.full(40, 100.0)
-    null_values = references - np.linspace(0, 60, 40)
-    model = intervals.accuracy(null_values + 1.0, references)
-    null = intervals.accuracy(null_values, references)
-    gain = intervals.accuracy_gain(null_values[1:] + 1.0, null_values[1:], references[1:])
-    assert null["low"] < model["low"] < null["high"]  # unpaired: not told apart
-    assert gain["low"] == pytest.approx(0.01)
-    assert gain["high"] == pytest.approx(0.01)
-
-
-def test_spearman():
-    assert ranks.spearman([1, 2, 3, 4], [1, 4, 9, 16]) == pytest.approx(1)
-    assert np.isnan(ranks.spearman([1, 1, 1], [1, 2, 3]))
-    tied = np.random.default_rng(0).integers(5, size=(2, 30))
-    assert ranks.spearman(*tied) == pytest.approx(stats.spearmanr(*tied).statistic)
-
-
-@given(st.floats(-1e5, 1e5))
-@settings(max_examples=200)
-def test_significant_is_idempotent_and_close(value):
-    rounded = rounding.significant(value)
-    assert rounding.significant(rounded) == rounded
-    assert abs(rounded - value) <= max(0.5e-3 * abs(value), 0.5e-6) * 1.0001
-
-
-def test_significant_hides_noise():
-    assert rounding.significant(103.4567) == 103.5
-    assert rounding.significant(0.1 + 0.2) == 0.3
-    assert str(rounding.significant(-1e-12)) == "0.0"
-    assert rounding.significant(None) is None
-    assert np.isnan(rounding.significant(np.nan))
-
-
-def test_rounded_table_and_metrics():
-    table = pd.DataFrame({"class": ["C-H"], "n": [3], "value": [1 / 3], "other": [np.nan]})
-    result = rounding.rounded(table)
-    assert result.loc[0, ["class", "n", "value"]].tolist() == ["C-H", 3, 0.3333]
-    assert np.isnan(result.loc[0, "other"])
-    metrics = {"order.bits": {"value": 1 / 3, "low": None, "high": np.float64(2 / 3), "n": 5}}
-    expected = {"order.bits": {"value": 0.3333, "low": None, "high": 0.6667, "n": 5}}
-    assert rounding.rounded(metrics) == expected
-
-
-def test_prose_says_what_the_interval_supports():
-    words = {"more": "more", "less": "less", "same": "no different"}
-    for low, high, expected in (
-        (0.1, 0.3, "more"),
-        (-0.3, -0.1, "less"),
-        (-0.1, 0.1, "no different"),
-    ):
-        found = {"value": (low + high) / 2, "low": low, "high": high, "n": 9}
-        assert rounding.compared_with_zero(found, **words) == expected
-    assert rounding.spelled(found, 2) == "0.00 [-0.10, 0.10]"
-    alone = intervals.estimate([0.5], n_resamples=5)
-    assert rounding.compared_with_zero(alone, **words) == "no different"
-    assert rounding.spelled(alone) == "0.500"
 
 
 def test_the_intraclass_correlation_is_the_shared_share_of_the_variance_within_classes():

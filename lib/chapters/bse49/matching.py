@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ase import Atoms
-from rdkit import Chem, rdBase
-from rdkit.Chem import rdDetermineBonds
-from tqdm.auto import tqdm
+from rdkit import Chem
+from tqdm import tqdm
 
 from chapters.bse49.source import Separation, structure
 from e3d import parallel
@@ -57,14 +56,17 @@ def match(contents: Mapping[str, bytes], reaction: Separation) -> Broken:
         bonding.check_closed_shell(graph)
     except E3DError:
         raise E3DError("no closed-shell structure of the molecule is perceived") from None
-    fragments = sorted(text for atoms in (first, second) for text in _skeletons(_connected(atoms)))
+    fragments = sorted(
+        text for atoms in (first, second)
+        for text in _skeletons(bonding.connected(atoms.numbers, atoms.positions))
+    )  # fmt: skip
     if len(fragments) != 2 or len(Chem.GetMolFrags(graph)) != 1:
         raise E3DError("a fragment or the molecule is perceived in pieces")
     symbols = whole.get_chemical_symbols()
     pairs = [
         (i, j) for i, j in bonding.bond_pairs(graph).tolist()
         if sorted((symbols[i], symbols[j])) == list(reaction.elements)
-        and _skeletons(graph, cut=(i, j)) == fragments
+        and _skeletons(bonding.cut(graph, i, j)) == fragments
     ]  # fmt: skip
     if not pairs:
         raise E3DError("no bond of these elements leaves these fragments")
@@ -86,24 +88,13 @@ def _as_molecule(name: str, atoms: Atoms, smiles: str) -> Molecule:
     )  # fmt: skip
 
 
-def _connected(atoms: Atoms) -> Chem.Mol:
-    """Graph of a radical: what is bonded to what, orders left open."""
-    lines = [f"{s} {x:.6f} {y:.6f} {z:.6f}" for s, (x, y, z) in
-             zip(atoms.get_chemical_symbols(), atoms.positions, strict=True)]  # fmt: skip
-    graph = Chem.MolFromXYZBlock("\n".join([str(len(atoms)), "", *lines, ""]))
-    with rdBase.BlockLogs():
-        rdDetermineBonds.DetermineConnectivity(graph)
-    return graph
-
-
-def _skeleton(graph: Chem.Mol, cut: tuple[int, int] | None = None) -> Chem.Mol:
-    """Elements and connections alone, without the bond `cut`."""
+def _skeleton(graph: Chem.Mol) -> Chem.Mol:
+    """The graph with its elements and connections alone."""
     bare = Chem.RWMol()
     for atom in graph.GetAtoms():
         bare.AddAtom(Chem.Atom(atom.GetAtomicNum()))
     for i, j in bonding.bond_pairs(graph).tolist():
-        if (i, j) != cut:
-            bare.AddBond(i, j, Chem.BondType.SINGLE)
+        bare.AddBond(i, j, Chem.BondType.SINGLE)
     for atom in bare.GetAtoms():
         atom.SetNoImplicit(True)
     bare.UpdatePropertyCache(strict=False)
@@ -111,9 +102,9 @@ def _skeleton(graph: Chem.Mol, cut: tuple[int, int] | None = None) -> Chem.Mol:
     return bare.GetMol()
 
 
-def _skeletons(graph: Chem.Mol, cut: tuple[int, int] | None = None) -> list[str]:
-    """Canonical text of the `_skeleton` of each connected part, sorted."""
-    return sorted(Chem.MolToSmiles(_skeleton(graph, cut)).split("."))
+def _skeletons(graph: Chem.Mol) -> list[str]:
+    """Canonical SMILES of the `_skeleton` of each connected part, sorted."""
+    return sorted(Chem.MolToSmiles(_skeleton(graph)).split("."))
 
 
 def match_all(
@@ -209,9 +200,8 @@ def _binding_energies(fragments: Sequence[Atoms], recipe: ModelSpec) -> np.ndarr
 
 def _pair_energy(pair: PairPotential, atoms: Atoms) -> float:
     """Σφ in eV over all pairs of atoms; NaN for a pair of elements that was not fitted."""
-    first, second = np.triu_indices(len(atoms), k=1)
-    lengths = np.linalg.norm(atoms.positions[first] - atoms.positions[second], axis=-1)
-    symbols = np.array(atoms.get_chemical_symbols())
-    kinds = np.sort(np.column_stack([symbols[first], symbols[second]]), axis=1)
+    pairs = np.column_stack(np.triu_indices(len(atoms), k=1))
+    lengths = bonding.bond_lengths(atoms.positions, pairs)
+    kinds = np.sort(np.array(atoms.get_chemical_symbols())[pairs], axis=1)
     return float(sum(pair(a, b, lengths[(kinds == (a, b)).all(axis=1)]).sum()
                      for a, b in np.unique(kinds, axis=0)))  # fmt: skip

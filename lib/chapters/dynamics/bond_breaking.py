@@ -18,14 +18,15 @@ from ase.data import chemical_symbols
 from jaxtyping import Bool, Float, Int
 from scipy.stats import rankdata
 
-from chapters.dynamics.simulation import MAX_STRETCH, bond_lengths
+from chapters.dynamics.simulation import MAX_STRETCH
 from chapters.dynamics.trajectories import Record
 from e3d import parallel
+from e3d.chemistry.bonding import bond_lengths
 from e3d.decomposition.edges import bond_energies, decompose, pair_energies
 from e3d.decomposition.tables import ModelSpec
 from e3d.models.allegro import Model
 from e3d.models.pair import PairPotential
-from e3d.statistics.intervals import Groups
+from e3d.statistics.grouping import Groups
 
 #: Threshold of each measure; `gone`: of the share of an energy that is gone, of any model.
 STRETCH, GONE, ORDER = MAX_STRETCH, 0.5, 0.5

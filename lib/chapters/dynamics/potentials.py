@@ -12,12 +12,19 @@ import torch
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from e3d.chemistry.xtb import gfn2_point
+from e3d.chemistry.xtb import SinglePoint, single_point
 from e3d.errors import E3DError
 from e3d.models import batches
 from e3d.models.allegro import Model, load_model
 from e3d.models.pair import PairPotential, splines
+from e3d.units import (
+    ANGSTROM_PER_BOHR,
+    EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
+    EV_PER_HARTREE,
+)
 
+#: Temperature of the electrons where nothing else is said, as in the labels.
+COLD_K = 300.0
 #: Energies (n,) in eV and forces (n_atoms, 3) of each in eV/Å of n molecules; NaN where none exist.
 Potential = Callable[[list[Atoms]], tuple[np.ndarray, list[np.ndarray]]]
 
@@ -75,8 +82,24 @@ def _coefficients(potential: PairPotential, first: np.ndarray, second: np.ndarra
 
 
 def gfn2(electronic_K: float | int) -> Potential:
-    """A driver of GFN2-xTB with electrons at a temperature."""
-    return _one_by_one(lambda molecule: gfn2_point(molecule, electronic_K)[:2])
+    """GFN2-xTB with electrons at a temperature."""
+
+    def of_one(molecule: Atoms) -> tuple[float, np.ndarray]:
+        point = gfn2_point(molecule, electronic_K)
+        forces = -point.gradient * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
+        return point.energy * EV_PER_HARTREE, forces
+
+    return _one_by_one(of_one)
+
+
+def gfn2_point(molecule: Atoms, electronic_K: float | int) -> SinglePoint:
+    """`single_point` of a molecule; all NaN where the SCF does not converge, as in torn molecules."""
+    bohr = molecule.positions / ANGSTROM_PER_BOHR
+    try:
+        return single_point(molecule.numbers, bohr, electronic_K=electronic_K)
+    except RuntimeError:
+        n = len(molecule)
+        return SinglePoint(np.nan, np.full((n, 3), np.nan), np.full((n, n), np.nan))
 
 
 def _one_by_one(function: Callable[[Atoms], tuple[float, np.ndarray]]) -> Potential:

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 from scipy.stats import linregress
 
 from chapters.dynamics.potentials import Potential
+from e3d.chemistry.bonding import bond_lengths
 from e3d.errors import E3DError
 
 #: A bond is broken by length beyond so many times its relaxed length.
@@ -103,19 +104,11 @@ class Trajectory:
     end: str = ""
 
 
-def bond_lengths(
-    positions: Float[np.ndarray, "*frames n_atoms 3"], bonds: Int[np.ndarray, "n_bonds 2"]
-) -> Float[np.ndarray, "*frames n_bonds"]:
-    """Lengths in Å of bonds in one frame or several."""
-    return np.linalg.norm(positions[..., bonds[:, 0], :] - positions[..., bonds[:, 1], :], axis=-1)
-
-
 def collapsed(numbers: Int[np.ndarray, " n_atoms"], positions: np.ndarray) -> bool:
     """Whether two atoms are nearer than `MIN_CONTACT` times the sum of their covalent radii."""
-    first, second = np.triu_indices(len(numbers), k=1)
-    lengths = np.linalg.norm(positions[first] - positions[second], axis=1)
-    radii = covalent_radii[numbers[first]] + covalent_radii[numbers[second]]
-    return bool((lengths < MIN_CONTACT * radii).any())
+    pairs = np.column_stack(np.triu_indices(len(numbers), k=1))
+    radii = covalent_radii[numbers[pairs]].sum(axis=1)
+    return bool((bond_lengths(positions, pairs) < MIN_CONTACT * radii).any())
 
 
 class _Running(NamedTuple):

@@ -21,12 +21,13 @@ from ase import Atoms
 from chapters.dynamics import potentials
 from chapters.dynamics.simulation import Protocol, Trajectory, simulate
 from e3d import files
-from e3d.chemistry import bonding, xtb
+from e3d.chemistry import bonding
 from e3d.data import split
 from e3d.data.dataset import DAMAGED, Molecule, bond_classes, relaxed_index
 from e3d.errors import E3DError
 from e3d.models.pair import PairPotential
 from e3d.parallel import discard, map_resumable
+from e3d.units import EV_PER_HARTREE
 
 #: Tasks per worker before the pool is renewed: GFN2-xTB slows down in a process that has run long.
 TASKS_PER_WORKER = 4
@@ -212,14 +213,14 @@ def _judged(record: Record, electronic_K: float | int) -> Record:
     """The record with bond orders and energies of its frames, as they are stored."""
     i, j = record.bonds.T
     warm, cold = (
-        [xtb.gfn2_point(frame, kelvin) for frame in record.structures()]
-        for kelvin in (electronic_K, xtb.COLD_K)
+        [potentials.gfn2_point(frame, kelvin) for frame in record.structures()]
+        for kelvin in (electronic_K, potentials.COLD_K)
     )
     fields = {f: getattr(record, f) for f in Record.__dataclass_fields__}
     return Record(**fields | {
         "orders": np.array([point.orders[i, j] for point in warm], dtype=np.float32),
         "cold_orders": np.array([point.orders[i, j] for point in cold], dtype=np.float32),
-        "gfn2": np.array([point.energy for point in cold]),
+        "gfn2": np.array([point.energy for point in cold]) * EV_PER_HARTREE,
     })  # fmt: skip
 
 

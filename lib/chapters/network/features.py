@@ -25,7 +25,7 @@ from e3d.decomposition.edges import Decomposition, decompose_batches
 from e3d.errors import E3DError
 from e3d.models import batches
 from e3d.models.allegro import Model
-from e3d.statistics.intervals import Groups
+from e3d.statistics.grouping import Groups
 
 #: Places where features are read, beside `layer 1`, `layer 2`, …; see `edge_features`.
 TWO_BODY, READOUT, HIDDEN, ENERGY = "two-body", "readout input", "readout hidden", "energy"

@@ -7,17 +7,14 @@ arXiv:1909.03368): an arbitrary value for every kind of environment, the same wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
-from sklearn.model_selection import GroupKFold
 from sklearn.preprocessing import SplineTransformer
 
-from e3d.errors import E3DError
-from e3d.statistics.intervals import Groups, Numbers, codes
+from e3d.statistics.grouping import Groups, Numbers, codes, molecule_folds
 
 #: Ridge penalties of standardised features, relative to the variance of one of them.
 PENALTIES = np.logspace(-5, 2, 8)
@@ -59,7 +56,7 @@ def regress(
     stratum, molecule = codes(strata), codes(molecules)
     found = Probed(*(np.zeros(targets.shape) for _ in Probed._fields))
     for repeat in range(seed, seed + n_repeats):
-        for train, test in _folds(molecule, n_folds, repeat):
+        for train, test in molecule_folds(molecule, n_folds, seed=repeat):
             means = _means(targets[train], stratum[train], stratum)
             left, x = targets - means, _centred(features, stratum, train)
             chosen = _penalties(x[train], left[train], molecule[train], cut, repeat)
@@ -77,17 +74,6 @@ def explained_fraction(lost: Numbers, whole: Numbers) -> float:
     Negative where what it says is worse than the mean of the stratum.
     """
     return 1 - float(np.sum(lost)) / float(np.sum(whole))
-
-
-def _folds(groups: np.ndarray, n_folds: int, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    n_groups = len(np.unique(groups))
-    if n_groups < n_folds:
-        raise E3DError(
-            f"expected at least {n_folds} molecules, one per fold, got {n_groups}; take more "
-            "molecules or fewer folds"
-        )
-    folds = GroupKFold(n_folds, shuffle=True, random_state=seed)
-    return folds.split(np.empty((len(groups), 0)), groups=groups)
 
 
 def _means(values: np.ndarray, labels: np.ndarray, of: np.ndarray) -> np.ndarray:
@@ -112,7 +98,7 @@ def _penalties(
 ) -> Int[np.ndarray, " n_targets"]:
     """Which penalty has the least squared error on molecules left out, for each target."""
     errors = np.zeros((len(PENALTIES), y.shape[1]))
-    for train, test in _folds(groups, N_INNER_FOLDS, seed):
+    for train, test in molecule_folds(groups, N_INNER_FOLDS, seed=seed):
         errors += ((_ridge_path(x[train], y[train], x[test], cut) - y[test]) ** 2).sum(axis=1)
     return errors.argmin(axis=0)
 

@@ -14,14 +14,8 @@ from scipy.sparse import csr_array
 from chapters.network import probes
 from chapters.network.features import ENERGY, Sample, bond_features, neighbours
 from e3d.models.allegro import Model
-from e3d.statistics.intervals import (
-    Estimate,
-    Groups,
-    codes,
-    interval,
-    resampled_masses,
-    with_seed_spread,
-)
+from e3d.statistics.grouping import Groups, codes, resampled_masses
+from e3d.statistics.intervals import Estimate, interval, with_seed_spread
 
 #: How a target is altered: not at all, by environment (`probes.control_task`), within strata.
 ITSELF, CONTROL, SHUFFLED = "itself", "control", "shuffled"

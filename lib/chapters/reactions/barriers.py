@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from chapters.reactions.labelled_paths import LabelledPath
-from e3d.chemistry.xtb import gfn2
+from e3d.chemistry.xtb import single_point
 from e3d.decomposition.edges import Decomposition, bond_energies, decompose
 from e3d.models.allegro import Model
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
@@ -75,7 +75,8 @@ def gfn2_energies(paths: Sequence[LabelledPath]) -> list[Float[np.ndarray, " n"]
     return [
         EV_PER_HARTREE
         * np.array([
-            gfn2(one.labels.atomic_numbers, r / ANGSTROM_PER_BOHR)[0] for r in one.labels.positions
+            single_point(one.labels.atomic_numbers, r / ANGSTROM_PER_BOHR).energy
+            for r in one.labels.positions
         ])
         for one in paths
     ]  # fmt: skip
@@ -92,14 +93,6 @@ def bond_energies_along_path(
 ) -> Float[np.ndarray, "n n_pairs"]:
     """Bond energies ε in eV of chosen pairs along a path, negative when bound."""
     return np.array([bond_energies(frame, pairs) for frame in frames])
-
-
-def pair_lengths(
-    one: LabelledPath, pairs: Int[np.ndarray, "n_pairs 2"]
-) -> Float[np.ndarray, "n n_pairs"]:
-    """Distances in Å of chosen pairs along a path."""
-    first, second = one.labels.positions[:, pairs.T].swapaxes(0, 1)
-    return np.linalg.norm(first - second, axis=-1)
 
 
 def pauling_orders(lengths: Float[np.ndarray, "n n_pairs"]) -> Float[np.ndarray, "n n_pairs"]:

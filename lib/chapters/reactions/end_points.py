@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 from chapters.reactions.reaction import Reaction
 from chapters.reactions.saddle_points import aligned, distance
 from e3d.chemistry import bonding
-from e3d.chemistry.xtb import gfn2, relax
+from e3d.chemistry.xtb import relax, single_point
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR
 
@@ -67,7 +67,9 @@ def conformers(graph: Chem.Mol) -> list[Float[np.ndarray, "n_atoms 3"]]:
         for new in (start, start * [1, 1, -1]):
             if all(distance(old, new) > 0.1 for old in found):
                 found.append(new)
-    return sorted(found, key=lambda r: round(gfn2(numbers, r / ANGSTROM_PER_BOHR)[0], 5))
+    return sorted(
+        found, key=lambda r: round(single_point(numbers, r / ANGSTROM_PER_BOHR).energy, 5)
+    )
 
 
 def by_rule(
@@ -90,16 +92,9 @@ def by_rule(
     atoms = Atoms(reaction.numbers, positions)
     angle = atoms.get_dihedral(i, j, k, m)
     by = values[4] if word == "turn" else 2 * ((values[4] - angle + 180) % 360 - 180)
-    turning = _beyond(reaction.graphs[0], j, k)
+    turning = list(bonding.side(reaction.graphs[0], j, k))
     atoms.set_dihedral(i, j, k, m, angle + share * by, indices=turning)
     return atoms.positions
-
-
-def _beyond(graph: Chem.Mol, near: int, far: int) -> list[int]:
-    """Atoms that turn with `far` about the bond from `near` to it."""
-    cut = Chem.RWMol(graph)
-    cut.RemoveBond(near, far)
-    return next(list(part) for part in Chem.GetMolFrags(cut) if far in part)
 
 
 def _separated(

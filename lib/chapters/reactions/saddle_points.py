@@ -11,8 +11,8 @@ from ase import Atoms
 from ase.build import minimize_rotation_and_translation
 from jaxtyping import Float, Int
 
-from e3d.chemistry.vibrations import _internal
-from e3d.chemistry.xtb import gfn2, gfn2_hessian, relax
+from e3d.chemistry.vibrations import internal_basis
+from e3d.chemistry.xtb import calculator, gfn2_hessian, relax, single_point
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
@@ -58,11 +58,10 @@ def elastic_band(
     """
     from ase.mep import NEB
     from ase.optimize import FIRE
-    from tblite.ase import TBLite
 
     images = [Atoms(numbers, positions) for positions in guess]
     for image in images:
-        image.calc = TBLite(method="GFN2-xTB", verbosity=0)
+        image.calc = calculator()
     band = NEB(images, k=SPRING, method="improvedtangent", remove_rotation_and_translation=True)
     converged = FIRE(band, logfile=None, maxstep=MAX_STEP).run(
         fmax=5 * fmax if climb else fmax, steps=steps
@@ -89,11 +88,11 @@ def saddle_point(
     Raises E3DError when it does not converge.
     """
     for _ in range(steps):
-        _, gradient = gfn2(numbers, positions / ANGSTROM_PER_BOHR)
+        gradient = single_point(numbers, positions / ANGSTROM_PER_BOHR).gradient
         slope = gradient.reshape(-1) * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
         if np.abs(slope).max() < fmax:
             return positions
-        inside = _internal(np.ones(len(numbers)), positions)
+        inside = internal_basis(positions, np.ones(len(numbers)))
         curvatures, modes = np.linalg.eigh(inside.T @ gfn2_hessian(numbers, positions) @ inside)
         stiffness = np.maximum(np.abs(curvatures), SOFTEST)
         stiffness[0] *= -1
@@ -107,7 +106,7 @@ def downhill(
     numbers: Int[np.ndarray, " n_atoms"], saddle: Float[np.ndarray, "n_atoms 3"]
 ) -> list[Float[np.ndarray, "n_atoms 3"]]:
     """The two minima in Å that are reached from a saddle point, on either side of its mode."""
-    inside = _internal(np.ones(len(numbers)), saddle)
+    inside = internal_basis(saddle, np.ones(len(numbers)))
     _, modes = np.linalg.eigh(inside.T @ gfn2_hessian(numbers, saddle) @ inside)
     mode = (inside @ modes[:, 0]).reshape(-1, 3)
     step = ASIDE * mode / np.abs(mode).max()

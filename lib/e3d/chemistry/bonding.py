@@ -7,11 +7,12 @@ from functools import lru_cache
 from typing import SupportsIndex
 
 import numpy as np
+from jaxtyping import Float, Int
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdForceFieldHelpers
 
 from e3d.errors import E3DError
-from e3d.statistics.intervals import Groups
+from e3d.statistics.grouping import Groups
 
 #: Symbols of bond orders in a bond class; a bond that cannot be perceived is `~`.
 ORDER_SYMBOLS = {
@@ -49,6 +50,16 @@ def check_closed_shell(molecule: Chem.Mol) -> None:
     orders = {bond.GetBondType() for bond in molecule.GetBonds()} - set(ORDER_SYMBOLS)
     if orders:
         raise E3DError(f"{smiles}: {min(map(str, orders)).lower()} bonds belong to no bond class")
+
+
+def check_electrons(numbers: np.ndarray, unpaired: int) -> None:
+    """Raise E3DError unless a neutral molecule can have this number of unpaired electrons."""
+    n_electrons = int(np.sum(numbers))
+    if (n_electrons - unpaired) % 2:
+        raise E3DError(
+            f"a neutral molecule of {n_electrons} electrons cannot have {unpaired} unpaired; only "
+            "neutral closed-shell molecules are labelled, no ions or radicals"
+        )
 
 
 def mapped_smiles(molecule: Chem.Mol) -> str:
@@ -108,6 +119,36 @@ def bond_pairs(molecule: Chem.Mol) -> np.ndarray:
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
 
 
+def bond_lengths(
+    positions: Float[np.ndarray, "*frames n_atoms 3"],
+    pairs: Int[np.ndarray, "n_pairs 2"],
+    *,
+    shifts: Int[np.ndarray, "n_pairs 3"] | None = None,
+    cell: Float[np.ndarray, "3 3"] | None = None,
+) -> Float[np.ndarray, "*frames n_pairs"]:
+    """Distances of pairs of atoms, in the unit of the positions, in one geometry or several.
+
+    In a crystal, shifts give the periodic image of each second atom in cells, and the rows of
+    `cell` are its lattice vectors.
+    """
+    ends = positions[..., pairs[:, 1], :]
+    if shifts is not None and cell is not None:
+        ends = ends + shifts @ cell
+    return np.linalg.norm(ends - positions[..., pairs[:, 0], :], axis=-1)
+
+
+def cut(molecule: Chem.Mol, i: int, j: int) -> Chem.RWMol:
+    """A copy of a molecule without the bond i–j, otherwise unchanged."""
+    remaining = Chem.RWMol(molecule)
+    remaining.RemoveBond(i, j)
+    return remaining
+
+
+def side(molecule: Chem.Mol, i: int, j: int) -> tuple[int, ...]:
+    """Atoms still connected to j once the bond i–j is cut, j among them; i too if it is in a ring."""
+    return next(part for part in Chem.GetMolFrags(cut(molecule, i, j)) if j in part)
+
+
 def bond_class(molecule: Chem.Mol, i: SupportsIndex, j: SupportsIndex) -> str:
     """Class of the bond i–j: elements in alphabetical order around the symbol of the order."""
     first, second = sorted(molecule.GetAtomWithIdx(int(k)).GetSymbol() for k in (i, j))
@@ -115,8 +156,11 @@ def bond_class(molecule: Chem.Mol, i: SupportsIndex, j: SupportsIndex) -> str:
     return f"{first}{ORDER_SYMBOLS.get(bond.GetBondType(), '~')}{second}"
 
 
-def _connected(atomic_numbers: np.ndarray, positions: np.ndarray) -> Chem.Mol:
-    """RDKit molecule of atoms that are bonded where RDKit finds them close, orders left open."""
+def connected(atomic_numbers: np.ndarray, positions: np.ndarray) -> Chem.Mol:
+    """RDKit molecule whose atoms are bonded by their distances alone, bond orders left open.
+
+    atomic_numbers (N,); positions (N, 3) in Å.
+    """
     molecule = Chem.RWMol()
     for number in atomic_numbers:
         molecule.AddAtom(Chem.Atom(int(number)))
@@ -137,7 +181,7 @@ def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int =
 
     atomic_numbers (N,); positions (N, 3) in Å; charge in e.
     """
-    molecule = _connected(atomic_numbers, positions)
+    molecule = connected(atomic_numbers, positions)
     with rdBase.BlockLogs():
         ordered = Chem.Mol(molecule)
         try:
@@ -155,7 +199,7 @@ def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int =
 def keeps_its_bonds(molecule: Chem.Mol, positions: np.ndarray) -> bool:
     """Whether a geometry (N, 3) in Å has exactly the connectivity of the molecule's graph."""
     numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()])
-    return np.array_equal(bond_pairs(_connected(numbers, positions)), bond_pairs(molecule))
+    return np.array_equal(bond_pairs(connected(numbers, positions)), bond_pairs(molecule))
 
 
 def elements_of(name: str) -> tuple[str, str]:

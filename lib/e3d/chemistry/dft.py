@@ -1,13 +1,17 @@
-"""Energies and gradients of closed-shell molecules: GFN2-xTB and ωB97M-D3(BJ)/def2-TZVP."""
+"""ωB97M-D3(BJ) by PySCF: energies, gradients and minima of closed-shell molecules and radicals."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from ase.data import chemical_symbols
+from jaxtyping import Int
 
-from e3d.chemistry.xtb import _check_electrons, _minimum, gfn2_hessian
+from e3d.chemistry.bonding import check_electrons
+from e3d.chemistry.relaxation import minimum
+from e3d.chemistry.xtb import gfn2_hessian
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR
 
@@ -20,15 +24,15 @@ def kohn_sham(
     basis: str = "def2-tzvp",
     unrestricted: bool = False,
 ) -> Any:
-    """PySCF mean field of a neutral molecule, not yet run: ωB97M-D3(BJ) in one thread.
+    """PySCF mean field of a neutral molecule, not yet run: ωB97M-D3(BJ) on one thread.
 
-    Density fitting, grid level 2, SCF to 1e-9 hartree; unrestricted when electrons are unpaired, or
-    when asked for, so that the spins of a singlet may part.
-    positions (N, 3) in bohr. Raises E3DError for an impossible number of unpaired electrons.
+    Density fitting, grid level 2, SCF to 1e-9 hartree. Unrestricted where electrons are unpaired,
+    and where asked for, so that a singlet may break its spin symmetry. positions (N, 3) in bohr.
+    Raises E3DError for an impossible number of unpaired electrons.
     """
     from pyscf import dft, gto, lib
 
-    _check_electrons(numbers, unpaired)
+    check_electrons(numbers, unpaired)
     lib.num_threads(1)
     atoms = [(chemical_symbols[z], tuple(row)) for z, row in zip(numbers, positions, strict=True)]
     mole = gto.M(atom=atoms, unit="Bohr", basis=basis, spin=unpaired, verbose=0)
@@ -40,9 +44,9 @@ def kohn_sham(
 
 
 def converged_energy(mean_field: Any, guess: np.ndarray | None = None) -> float:
-    """Energy in hartree of a mean field, from the density matrix `guess` where there is one.
+    """Run the SCF of a mean field, from the density matrix `guess` if given; energy in hartree.
 
-    Raises E3DError when its SCF does not converge.
+    Raises E3DError when it does not converge.
     """
     energy = mean_field.kernel(dm0=guess)
     if not mean_field.converged:
@@ -54,8 +58,11 @@ def converged_energy(mean_field: Any, guess: np.ndarray | None = None) -> float:
 
 
 def open_shell_energy(mean_field: Any, guess: np.ndarray | None = None) -> float:
-    """`converged_energy` with a second try: radicals with a degenerate orbital, as OH, make the SCF
-    oscillate unless empty levels are shifted up, which slows down all others."""
+    """`converged_energy` with a second attempt, for which the virtual orbitals are shifted up.
+
+    In radicals with degenerate orbitals, such as OH, the SCF oscillates without this level shift,
+    which slows down all others.
+    """
     try:
         return converged_energy(mean_field, guess)
     except E3DError:
@@ -64,14 +71,15 @@ def open_shell_energy(mean_field: Any, guess: np.ndarray | None = None) -> float
 
 
 def stable_energy(mean_field: Any, guess: np.ndarray, *, max_rounds: int = 5) -> float:
-    """Energy in hartree of a minimum of the SCF, not of a saddle point, near the density `guess`.
+    """Energy in hartree of a stable SCF solution, not of a saddle point, near the density `guess`.
 
-    guess (2, n, n): density matrices of both spins. Where the stability analysis finds a direction
-    downwards the SCF begins anew from there (Seeger & Pople 1977, doi:10.1063/1.434318), and what
-    it finds counts if it is lower: the response of a meta-GGA is noise where the electrons have one
-    spin, as at a hydrogen atom far away, and yields directions that are not there. The analysis
-    alone is on a grid of level 1, in a third of the time. Raises E3DError when the first SCF does
-    not converge, or is still unstable after `max_rounds`.
+    guess (2, n, n): density matrices of both spins. Where the stability analysis (Seeger & Pople
+    1977, doi:10.1063/1.434318) finds a direction of negative curvature, the SCF is started again
+    from there, and its result is accepted only if it is lower: where all electrons have the same
+    spin, as at a distant hydrogen atom, the response of a meta-GGA is numerical noise and suggests
+    directions that do not lead down. The analysis alone uses a grid of level 1, which takes a third
+    of the time. Raises E3DError when the first SCF does not converge, and when the solution is
+    still unstable after `max_rounds`.
     """
     from pyscf import dft
     from pyscf.scf.stability import uhf_internal
@@ -81,7 +89,7 @@ def stable_energy(mean_field: Any, guess: np.ndarray, *, max_rounds: int = 5) ->
     coarse.level = 1
     for _ in range(max_rounds):
         mean_field.grids = coarse
-        # begins with one spin alone: from both alike it would never see that they want to part
+        # starts from a change of one spin: from equal changes of both it would stay restricted
         orbitals, stable = uhf_internal(mean_field, with_symmetry=False, return_status=True)
         mean_field.grids = fine
         if stable:
@@ -95,7 +103,8 @@ def stable_energy(mean_field: Any, guess: np.ndarray, *, max_rounds: int = 5) ->
             return open_shell_energy(mean_field, density)
         energy = lower
     raise E3DError(
-        f"the SCF of {''.join(mean_field.mol.elements)} is still unstable after {max_rounds} rounds"
+        f"the SCF solution of {''.join(mean_field.mol.elements)} is still unstable after "
+        f"{max_rounds} rounds"
     )
 
 
@@ -104,27 +113,28 @@ def wb97m(
 ) -> tuple[float, np.ndarray]:
     """ωB97M-D3(BJ)/def2-TZVP energy in hartree and gradient (N, 3) in hartree/bohr.
 
-    As `kohn_sham` sets it up. positions (N, 3) in bohr. Raises E3DError when the SCF does not
-    converge, or for an odd number of electrons that are to be paired.
+    Settings as of `kohn_sham`. positions (N, 3) in bohr. Raises E3DError when the SCF does not
+    converge, and for an impossible number of unpaired electrons.
     """
     mean_field = kohn_sham(numbers, positions, unpaired=unpaired)
-    return converged_energy(mean_field), _gradient(mean_field)
+    return converged_energy(mean_field), gradient(mean_field)
 
 
 def wb97m_frames(numbers: np.ndarray, frames: np.ndarray) -> list[tuple[float, np.ndarray]]:
     """`wb97m` of the conformations of one molecule; frames (M, N, 3) in bohr.
 
-    An SCF begins with the density of the frame before, which saves a fifth of its steps.
+    Each SCF starts from the density of the frame before, which saves a fifth of its steps.
     """
     found, density = [], None
     for positions in frames:
         mean_field = kohn_sham(numbers, positions)
-        found.append((converged_energy(mean_field, density), _gradient(mean_field)))
+        found.append((converged_energy(mean_field, density), gradient(mean_field)))
         density = mean_field.make_rdm1()
     return found
 
 
-def _gradient(mean_field: Any) -> np.ndarray:
+def gradient(mean_field: Any) -> np.ndarray:
+    """Nuclear gradient (N, 3) in hartree/bohr of a converged mean field."""
     if mean_field.mol.natm == 1:
         return np.zeros((1, 3))
     return np.asarray(mean_field.nuc_grad_method().kernel())
@@ -135,18 +145,28 @@ def relax_wb97m(
 ) -> np.ndarray:
     """ωB97M-D3(BJ)/def2-SVP minimum, positions (N, 3) in Å, to a largest force of `fmax` eV/Å.
 
-    Begins with the curvature of GFN2-xTB, which leaves few steps to be made from its minimum.
-    Raises E3DError as `relax` does.
+    BFGS starts from the Hessian of GFN2-xTB, so that few steps lead from a minimum of GFN2-xTB to
+    this one. Raises E3DError as `xtb.relax` does.
     """
     from pyscf.pbc.tools.pyscf_ase import PySCF
 
     bohr = np.asarray(positions) / ANGSTROM_PER_BOHR
     calculator = PySCF(method=kohn_sham(numbers, bohr, unpaired=unpaired, basis="def2-svp"))
+    atoms = Atoms(numbers=numbers, positions=positions, calculator=calculator)
     curvature = _positive_definite(gfn2_hessian(numbers, positions, unpaired=unpaired))
-    return _minimum(numbers, positions, calculator, fmax, "ωB97M-D3(BJ)/def2-SVP", curvature)
+    return minimum(atoms, fmax=fmax, method="ωB97M-D3(BJ)/def2-SVP", curvature=curvature)
 
 
 def _positive_definite(hessian: np.ndarray) -> np.ndarray:
-    """The matrix with its soft directions, rotations among them, made stiff: a short first step."""
+    """The matrix with its eigenvalues raised to 2 eV/Å² at least, so that the first step is short.
+
+    Rotations, whose curvature is zero, and directions of negative curvature become stiff as well.
+    """
     values, vectors = np.linalg.eigh(hessian)
     return (vectors * np.maximum(np.abs(values), 2.0)) @ vectors.T
+
+
+def atom_of_each_orbital(mole: Any) -> Int[np.ndarray, " n_orbitals"]:
+    """Index of the atom on which each basis function of a PySCF molecule is centred."""
+    slices = mole.aoslice_by_atom()
+    return np.repeat(np.arange(len(slices)), slices[:, 3] - slices[:, 2])

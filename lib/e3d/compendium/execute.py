@@ -1,4 +1,4 @@
-"""Execute a notebook with parameters: `e3d run`, for people and for the stages of the pipeline.
+"""Execute a notebook with parameters: `e3d run` for people, `e3d stage` for the pipeline.
 
 papermill executes; here names and types of parameters are checked first, what differs between two
 equal runs is stripped afterwards, and a failing notebook never replaces a good one.
@@ -11,71 +11,84 @@ import re
 import sys
 import time
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import papermill
-import yaml
 from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from e3d import files
-from e3d.compendium import parameters, provenance
+from e3d.compendium import parameters, pipeline, provenance
 from e3d.errors import E3DError
+from e3d.notebook.start import new_folder
 from e3d.paths import EXECUTED, NOTEBOOKS, PROVENANCE, ROOT, RUNS
 
 #: Where an object lay in memory, in its text: `<Styler at 0x7f…>`.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+(?=>)")
 #: The random id that pandas gives a styled table.
 _TABLE_ID = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-f])")
-#: Folders whose files a run reads, and whose contents its record names by hash.
-INPUT_FOLDERS = ("data", "labels", "checkpoints", "results")
 #: Folders of the checkout that a run of one's own may not write into.
-RESERVED = (*INPUT_FOLDERS, "provenance", "book", "notebooks")
+RESERVED = (
+    *pipeline.INPUT_FOLDERS,
+    "provenance",
+    "book",
+    "notebooks",
+    "lib",
+    "tests",
+    ".git",
+    ".dvc",
+)
 
 
-def run_stage(notebook: str | Path, assignments: Sequence[str], stage: str) -> Path:
-    """Run a notebook as a stage of `dvc.yaml`; returns the record's path.
+def run_stage(target: str) -> Path:
+    """Run a stage of `dvc.yaml`, NAME or NAME@KEY, with the values of `params.yaml`.
 
-    Writes what the notebook writes, `provenance/<stage>.json` and, for the notebooks of the book
-    (all but the bare `00_…`), the executed copy `book/executed/<notebook>.ipynb`.
+    Writes what the notebook writes, `provenance/<target>.json` and, for the chapters of the book
+    (the notebooks directly in `notebooks/`), the executed copy `book/executed/<notebook>.ipynb`.
+    Returns the record's path.
 
-    Raises E3DError as `execute` does, and when a file that the stage depends on is missing.
+    Raises E3DError as `pipeline.read_stage` and `execute` do.
     """
-    notebook = find(notebook)
-    values = parameters.coerce(parameters.split(assignments), parameters.defaults(notebook))
-    inputs = [*_stage_inputs(stage), *_named_inputs(values)]
-    executed = None if notebook.name.startswith("00_") else EXECUTED / notebook.name
-    record = PROVENANCE / f"{stage}.json"
-    seconds = execute(notebook, values, executed, name=stage, inputs=inputs)
+    stage = pipeline.read_stage(target)
+    inputs = [*stage.inputs, *_named_inputs(stage.values)]
+    executed = EXECUTED / stage.notebook.name if stage.notebook.parent == NOTEBOOKS else None
+    record = PROVENANCE / f"{target}.json"
+    seconds = execute(stage.notebook, stage.values, executed, name=target, inputs=inputs)
     provenance.write(
-        record, provenance.record(stage, notebook, values, inputs, wall_time_s=seconds)
+        record,
+        provenance.record(target, stage.notebook, stage.values, inputs, wall_time_s=seconds),
     )
     return record
 
 
 def run_here(
-    notebook: str | Path, assignments: Sequence[str] = (), out: str | Path | None = None
+    notebook: str | Path,
+    assignments: Sequence[str] = (),
+    out: str | Path | None = None,
+    *,
+    like: str | None = None,
 ) -> Path:
     """Run a notebook with other parameters into a folder of its own; returns that folder.
 
-    The folder, `runs/<notebook>/<date and time>/` unless `out` is given, receives the executed
-    notebook, its outputs and `provenance.json`.
+    Parameters that are not assigned have the values that `params.yaml` gives them in the stage of
+    this notebook; where several stages share it, in the one that `like` names, if any. The folder,
+    `runs/<notebook>/<date and time>/` unless `out` is given, receives the executed notebook, its
+    outputs and `provenance.json`.
 
     Raises E3DError as `execute` does, and when `out` is a folder of the pipeline or that of the
     notebook itself, whose source the executed copy would replace.
     """
     notebook = find(notebook)
     known = parameters.defaults(notebook)
-    values = parameters.coerce(parameters.split(assignments), known)
-    out = Path(out or values.get("output_dir") or _new_folder(notebook.stem)).resolve()
+    assigned = parameters.coerce(parameters.split(assignments), known)
+    published = _published(notebook, like)
+    out = Path(out or assigned.get("output_dir") or new_folder(notebook.stem)).resolve()
     if out == notebook.parent or any(out.is_relative_to(ROOT / folder) for folder in RESERVED):
         raise E3DError(f"{out} belongs to the pipeline or the notebook; choose another folder")
     _make_writable(out)
-    if "output_dir" in known:
-        values["output_dir"] = _shown(out)
+    values = published | assigned | {"output_dir": _shown(out)}
     inputs = _named_inputs({**known, **values})
     name = f"{notebook.stem}-{out.name}"
     seconds = execute(notebook, values, out / notebook.name, name=name, inputs=inputs)
@@ -86,13 +99,30 @@ def run_here(
     return out
 
 
+def _published(notebook: Path, like: str | None) -> dict[str, Any]:
+    """Values of `params.yaml` for a notebook: those of `like`, or of its only stage."""
+    stages = pipeline.stages_of(notebook)
+    if like is None:
+        return pipeline.read_stage(stages[0]).values if len(stages) == 1 else {}
+    stage = pipeline.read_stage(like)
+    if stage.notebook != notebook:
+        raise E3DError(f"stage {like} runs {_shown(stage.notebook)}, not {_shown(notebook)}")
+    return stage.values
+
+
 def find(notebook: str | Path) -> Path:
-    """A notebook by path, or by its name in `notebooks/` with or without `.ipynb`."""
+    """A notebook by path, or by its place in `notebooks/` with or without `.ipynb`: `make/train`."""
     path = Path(notebook)
-    candidates = [path, ROOT / path, NOTEBOOKS / path.name, NOTEBOOKS / f"{path.name}.ipynb"]
+    candidates = [
+        path,
+        ROOT / path,
+        NOTEBOOKS / path,
+        NOTEBOOKS / path.with_name(f"{path.name}.ipynb"),
+    ]
     found = next((c for c in candidates if c.is_file()), None)
     if found is None:
-        there = ", ".join(sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
+        names = sorted(p.relative_to(NOTEBOOKS).with_suffix("") for p in NOTEBOOKS.rglob("*.ipynb"))
+        there = ", ".join(map(str, names))
         raise E3DError(f"notebook {notebook} does not exist; there are: {there}")
     return found.resolve()
 
@@ -191,22 +221,9 @@ def _explain(notebook: Path, error: PapermillExecutionError, copy: Path) -> str:
     )
 
 
-def _stage_inputs(stage: str) -> list[Path]:
-    """Data that `dvc.yaml` lists as dependencies of a stage, as far as it spells them out."""
-    stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-    name = stage.partition("@")[0]
-    if name not in stages:
-        raise E3DError(f"dvc.yaml has no stage {name!r}; its stages: {', '.join(stages)}")
-    entry = stages[name]
-    texts = [str(text) for text in entry.get("do", entry).get("deps", [])]
-    return [
-        ROOT / text for text in texts if text.split("/")[0] in INPUT_FOLDERS and "${" not in text
-    ]
-
-
 def _named_inputs(values: dict[str, Any]) -> list[Path]:
     """Parameters that name a file or folder of data."""
-    folders = tuple(f"{folder}/" for folder in INPUT_FOLDERS)
+    folders = tuple(f"{folder}/" for folder in pipeline.INPUT_FOLDERS)
     return [
         ROOT / text
         for name, value in values.items()
@@ -218,13 +235,6 @@ def _named_inputs(values: dict[str, Any]) -> list[Path]:
 def _shown(path: Path) -> str:
     """A path as people in the root of the checkout write it."""
     return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
-
-
-def _new_folder(stem: str) -> Path:
-    """A folder that does not exist yet, named by the time."""
-    moment = datetime.now().strftime("%Y-%m-%dT%H%M%S")
-    names = [moment, *(f"{moment}-{k}" for k in range(2, 100))]
-    return next(RUNS / stem / name for name in names if not (RUNS / stem / name).exists())
 
 
 def _make_writable(folder: Path) -> None:

@@ -1,12 +1,14 @@
-"""Parameters of a notebook: read from its `parameters` cell, checked by name, coerced by type.
+"""Parameters of a notebook: read from its `parameters` cell, checked by name and by type.
 
-DVC and the shell hand over text ('false', '1e-3'); the literals of the cell say what is meant.
+`params.yaml` has typed values; the shell hands over text ('false', '1e-3'), and the literals of the
+cell say what it means.
 """
 
 from __future__ import annotations
 
 import ast
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,72 +63,101 @@ def split(assignments: Iterable[str]) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
-def coerce(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The given values in the types of the defaults.
+def coerce(given: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts from the command line in the types of the defaults.
 
-    Raises E3DError for a name that is not known (with the nearest one that is), and for a value
+    Raises E3DError for a name that is not known (with the nearest one that is), and for a text
     that cannot be read as the default's type.
     """
     result = {}
-    for name, value in given.items():
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
-            raise E3DError(f"unknown parameter {name!r}; {hint}")
+    for name, text in given.items():
+        default = _default(name, known)
         try:
-            result[name] = _as_type_of(known[name], value)
-        except (ValueError, TypeError, OverflowError, yaml.YAMLError):
+            result[name] = _from_text(default, text)
+        except (ValueError, TypeError, yaml.YAMLError):
             raise E3DError(
-                f"parameter {name!r}: expected {_kind(known[name])} such as {known[name]!r}, "
-                f"got {value!r}"
+                f"parameter {name!r}: expected {_kind(default)} such as {default!r}, got {text!r}"
             ) from None
     return result
 
 
+def typed(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+    """The values given, as `params.yaml` has them, after a check of names and types.
+
+    A whole number may stand for a float. Raises E3DError for a name that is not known, and for a
+    value of another type than the default.
+    """
+    result = {}
+    for name, value in given.items():
+        default = _default(name, known)
+        if isinstance(default, float) and type(value) is int:
+            value = float(value)
+        if default is not None and type(value) is not type(default):
+            raise E3DError(
+                f"parameter {name!r}: expected {_kind(default)} such as {default!r}, got {value!r}"
+            )
+        result[name] = value
+    return result
+
+
+def _default(name: str, known: Mapping[str, Any]) -> Any:
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    raise E3DError(f"unknown parameter {name!r}; {hint}")
+
+
 def _kind(default: Any) -> str:
     return {bool: "true or false", int: "a whole number", float: "a number", list: "a list",
-            tuple: "a list", dict: "a mapping"}.get(type(default), "text")  # fmt: skip
+            dict: "a mapping"}.get(type(default), "text")  # fmt: skip
 
 
-def _as_type_of(default: Any, value: Any) -> Any:
-    """`value` (text, or already typed) as the type of `default`.
+def _from_text(default: Any, text: str) -> Any:
+    """What somebody typed, as the type of `default`; raises ValueError or yaml.YAMLError.
 
-    Raises ValueError, TypeError (a null in a list) or OverflowError (an infinite whole number).
+    YAML 1.1, as papermill reads it, takes `1e-3` for text and `no` for false: a number or a word is
+    read by the type of the default, and only lists and mappings by YAML.
     """
     match default:
         case bool():
-            return _as_bool(value)
+            return _as_bool(text)
         case int():
-            number = float(value)
-            if number != int(number):
-                raise ValueError(value)
-            return int(number)
+            return int(text)
         case float():
-            return float(value)
+            value = float(text)
+            if not math.isfinite(value):
+                raise ValueError(text)
+            return value
         case str():
-            return str(value)
-        case list() | tuple():
-            return [_as_type_of(default[0], item) if default else item for item in _items(value)]
+            return text
+        case list():
+            items = yaml.safe_load(text if text.startswith("[") else f"[{text}]")
+            return [_item(default[0], item) if default else item for item in items]
         case dict():
-            value = yaml.safe_load(value) if isinstance(value, str) else value
+            value = yaml.safe_load(text)
             if not isinstance(value, dict):
-                raise ValueError(value)
-            sample = next(iter(default.values()), None)
-            return {key: _as_type_of(sample, item) for key, item in value.items()}
-    return yaml.safe_load(value) if isinstance(value, str) else value
+                raise ValueError(text)
+            return value
+    return None if text in ("", "None", "null") else _scalar(text)
 
 
-def _as_bool(value: Any) -> bool:
-    text = str(value).lower()
-    if text not in _TRUE | _FALSE:
-        raise ValueError(value)
-    return text in _TRUE
+def _item(example: Any, item: Any) -> Any:
+    """An item of a list that YAML read, as the type of the items that the default has."""
+    return item if isinstance(item, type(example)) else _from_text(example, str(item))
 
 
-def _items(value: Any) -> list[Any]:
-    """A list from a list, from YAML or JSON text `[a, b]`, or from words, as DVC writes lists."""
-    if not isinstance(value, str):
-        return list(value)
-    if not value.lstrip().startswith("["):
-        return value.replace(",", " ").split()
-    return list(yaml.safe_load(value))
+def _scalar(text: str) -> Any:
+    """A number, where the text is one, or whatever YAML makes of it."""
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return yaml.safe_load(text)
+
+
+def _as_bool(text: str) -> bool:
+    if text.lower() not in _TRUE | _FALSE:
+        raise ValueError(text)
+    return text.lower() in _TRUE

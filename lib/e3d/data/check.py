@@ -18,7 +18,7 @@ from ase.data import chemical_symbols, covalent_radii
 from rdkit import Chem, rdBase
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from e3d.data.dataset import DAMAGED, GRADIENT_LIMIT, TYPE_NAMES, Dataset
 from e3d.data.formation_energies import Zero, inferred_zero, stored_zero

@@ -150,7 +150,10 @@ def bond_report(structure: Structure, models: Sequence[Model]) -> dict[str, Any]
     binding = [float(d.energy - d.atomic_energies.sum()) for d in decompositions]
     spread = bare.std(axis=0, ddof=1) if len(models) > 1 else np.full(bare.shape[1], math.nan)
     columns = {
-        "length_A": _lengths(structure),
+        "length_A": bonding.bond_lengths(
+            structure.atoms.positions, structure.bonds, shifts=structure.shifts,
+            cell=structure.atoms.cell.array,
+        ),
         "energy_eV": bare.mean(axis=0),
         "bde_kcal_per_mol": -bare.mean(axis=0) * KCAL_PER_MOL_PER_EV,
         "dressed_kcal_per_mol": -dressed.mean(axis=0) * KCAL_PER_MOL_PER_EV,
@@ -171,12 +174,6 @@ def bond_report(structure: Structure, models: Sequence[Model]) -> dict[str, Any]
         "sum_rule_error_eV": max(abs(d.sum_rule_error) for d in decompositions),
         "bonds": rows,
     }
-
-
-def _lengths(structure: Structure) -> np.ndarray:
-    first, second = structure.atoms.positions[structure.bonds.T]
-    images = 0 if structure.shifts is None else structure.shifts @ structure.atoms.cell.array
-    return np.linalg.norm(second + images - first, axis=-1)
 
 
 def report_text(report: dict[str, Any]) -> str:

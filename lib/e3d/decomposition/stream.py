@@ -19,7 +19,7 @@ from pathlib import Path
 import h5py
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from e3d.compendium import provenance
 from e3d.data.dataset import DAMAGED, Dataset, Molecule, saving

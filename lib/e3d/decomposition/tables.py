@@ -50,8 +50,7 @@ class _Relaxed:
     @property
     def lengths(self) -> np.ndarray:
         """Bond lengths (n_bonds,) in Å."""
-        first, second = self.atoms.positions[self.bonds.T]
-        return np.linalg.norm(first - second, axis=-1)
+        return bonding.bond_lengths(self.atoms.positions, self.bonds)
 
 
 def edge_tables(

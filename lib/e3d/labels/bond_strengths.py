@@ -11,9 +11,8 @@ import pandas as pd
 from e3d import files
 from e3d.chemistry import bonding
 from e3d.chemistry.bond_orders import mean_field_bond_orders, relaxed_force_constants
-from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles
 from e3d.chemistry.dft import converged_energy, kohn_sham
-from e3d.chemistry.xtb import gfn2_hessian, wiberg_orders
+from e3d.chemistry.xtb import gfn2_hessian, single_point
 from e3d.data.dataset import Molecule, relaxed_index
 from e3d.parallel import discard, map_resumable
 from e3d.statistics import rounding
@@ -39,9 +38,9 @@ def bond_strengths(entry: Molecule) -> pd.DataFrame:
     return pd.DataFrame(
         {"molecule": entry.name, "smiles": entry.canonical_smiles, "i": i, "j": j,
          "class": [bonding.bond_class(graph, *pair) for pair in pairs.tolist()],
-         "length_A": np.linalg.norm(positions[i] - positions[j], axis=1)}
+         "length_A": bonding.bond_lengths(positions, pairs)}
         | {name: matrix[i, j] for name, matrix in orders.items()}
-        | {"wiberg_gfn2": wiberg_orders(numbers, positions, pairs),
+        | {"wiberg_gfn2": single_point(numbers, positions / ANGSTROM_PER_BOHR).orders[i, j],
            "force_constant_eV_per_A2": stiffness}
     )  # fmt: skip
 
@@ -80,9 +79,9 @@ def wiberg_table(molecules: Iterable[Molecule]) -> pd.DataFrame:
     """Wiberg bond orders of relaxed molecules: columns molecule, i, j and wiberg, i < j."""
     tables = []
     for molecule in molecules:
-        bonds = bond_pairs(from_mapped_smiles(molecule.smiles))
-        positions = molecule.positions[relaxed_index(molecule)]
-        orders = wiberg_orders(molecule.atomic_numbers, positions, bonds)
-        columns = {"i": bonds[:, 0], "j": bonds[:, 1], "wiberg": orders}
+        i, j = bonding.bond_pairs(bonding.from_mapped_smiles(molecule.smiles)).T
+        bohr = molecule.positions[relaxed_index(molecule)] / ANGSTROM_PER_BOHR
+        orders = single_point(molecule.atomic_numbers, bohr).orders
+        columns = {"i": i, "j": j, "wiberg": orders[i, j]}
         tables.append(pd.DataFrame({"molecule": molecule.name} | columns))
     return pd.concat(tables, ignore_index=True)

@@ -86,9 +86,8 @@ def _breakable(graph: Chem.Mol, smiles: str, classes: set[str]) -> Iterator[Diss
 
 
 def _parts(graph: Chem.Mol, i: int, j: int) -> tuple[Chem.Mol, ...]:
-    """The two radicals left when a single bond is cut, hydrogens as atoms."""
-    cut = Chem.RWMol(graph)
-    cut.RemoveBond(i, j)
+    """The two radicals that remain when a single bond is cut, hydrogens as atoms."""
+    cut = bonding.cut(graph, i, j)
     for k in (i, j):
         atom = cut.GetAtomWithIdx(k)
         atom.SetNumRadicalElectrons(atom.GetNumRadicalElectrons() + 1)

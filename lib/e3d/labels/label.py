@@ -1,33 +1,29 @@
 """Label conformations with GFN2-xTB or ωB97M-D3(BJ)/def2-TZVP and write them as a data set.
 
-Work is done by a pool of processes, one thread each. Every finished molecule is a piece on disk, so
-an interrupted call goes on where it stopped; the data set appears only when it is complete.
+Molecules are labelled in a pool of processes and kept one by one until the data set is complete, so
+that an interrupted call resumes where it stopped.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
 from collections.abc import Sequence
-from concurrent.futures import as_completed
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
-from tqdm.auto import tqdm
 
-from e3d import files
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles
 from e3d.chemistry.levels import FRAMES, LEVELS, METHODS, UNPAIRED, isolated_atoms
 from e3d.data.dataset import Dataset, Molecule, write_dataset
 from e3d.errors import E3DError
 from e3d.labels.sampling import Sampling, sample
-from e3d.parallel import available_cores, worker_pool
+from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
 #: Molecules per worker before the pool is renewed: GFN2-xTB dynamics slows down several times over
@@ -52,22 +48,19 @@ def label(conformations: Molecule, method: str) -> Molecule:
     )  # fmt: skip
 
 
-def _work(source: str | Molecule, settings: Sampling, method: str, piece: Path) -> str | None:
-    """Label one molecule into `piece`; the reason is returned, and kept, when it cannot be."""
+def _write(method: str, settings: Sampling, source: str | Molecule, path: Path) -> None:
+    """Label one molecule into the partial result `path`."""
     try:
         conformations = sample(source, settings) if isinstance(source, str) else source
         result = label(conformations, method)
-    except (E3DError, RuntimeError) as error:
-        with files.replacing(piece.with_suffix(".skip")) as temporary:
-            temporary.write_text(str(error))
-        return str(error)
-    with files.replacing(piece) as temporary, open(temporary, "wb") as stream:
+    except RuntimeError as error:  # of tblite and PySCF
+        raise E3DError(str(error)) from error
+    with open(path, "wb") as stream:
         np.savez(stream, **{key: v for key, v in asdict(result).items() if v is not None})
-    return None
 
 
-def _load(piece: Path) -> Molecule:
-    with np.load(piece, allow_pickle=False) as stored:
+def _read(path: Path) -> Molecule:
+    with np.load(path, allow_pickle=False) as stored:
         fields: dict[str, Any] = {key: stored[key] for key in stored.files}
     for key in ("name", "subset", "smiles"):
         fields[key] = str(fields[key])
@@ -85,39 +78,34 @@ def label_molecules(
 ) -> dict[str, str]:
     """Sample (SMILES) or take (Molecule) conformations, label them and write a data set to `out`.
 
-    Pieces are kept beside `out` until the data set is complete; calling again with the same
-    settings resumes. Returns the molecules left out, with the reason of each.
+    Finished molecules are kept beside `out` until the data set is complete; calling again with the
+    same settings resumes. Returns the molecules left out, with the reason of each.
 
     Raises E3DError, before any work is done, for an unknown method, a SMILES that cannot be parsed,
-    a molecule given twice, an element without a ground state, or an `out` that exists; and when
-    nothing could be labelled.
+    a molecule given twice or an element without a ground state; and as `map_resumable` does.
     """
     if method not in METHODS:
         raise E3DError(f"unknown method {method!r}; choose one of {', '.join(METHODS)}")
-    out = Path(out)
-    if out.exists():
-        raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
     elements = _check_sources(sources)
     settings = settings or Sampling()
-    folder = _pieces_folder(out, method, settings)
-    pieces = {_key(source): folder / f"{_key(source)}.npz" for source in sources}
-    _run_pool(list(sources), pieces, settings, method, n_workers, progress)
-    skipped = {
-        source if isinstance(source, str) else source.name: skip.read_text()
-        for source, piece in zip(sources, pieces.values(), strict=True)
-        if (skip := piece.with_suffix(".skip")).exists()
-    }
-    if len(skipped) == len(sources):
-        shutil.rmtree(folder)
-        raise E3DError(f"nothing could be labelled; first reason: {next(iter(skipped.values()))}")
-    labelled = (_load(piece) for piece in pieces.values() if piece.exists())
-    write_dataset(
-        out, (replace(m, subset=_subset(m)) for m in labelled), level_of_theory=LEVELS[method],
-        atomic_energies=isolated_atoms(method, elements),
-        provenance=_provenance(method, settings, sources),
+
+    def assemble(paths: list[Path], new: Path) -> None:
+        write_dataset(
+            new, (replace(m, subset=_subset(m)) for m in map(_read, paths)),
+            level_of_theory=LEVELS[method], atomic_energies=isolated_atoms(method, elements),
+            provenance=_provenance(method, settings, sources),
+        )  # fmt: skip
+
+    skipped = map_resumable(
+        partial(_write, method, settings), sources, Path(out), assemble,
+        key=partial(_key, method, settings), unit="molecule", n_workers=n_workers,
+        renew_after=TASKS_PER_WORKER, progress=progress,
     )  # fmt: skip
-    shutil.rmtree(folder)
-    return skipped
+    return {_name(source): reason for source, reason in skipped}
+
+
+def _name(source: str | Molecule) -> str:
+    return source if isinstance(source, str) else source.name
 
 
 def _subset(molecule: Molecule) -> str:
@@ -145,24 +133,10 @@ def _check_sources(sources: Sequence[str | Molecule]) -> list[str]:
     return sorted(elements)
 
 
-def _pieces_folder(out: Path, method: str, settings: Sampling) -> Path:
-    """Folder beside `out` for finished molecules; other settings have another."""
-    text = json.dumps([method, asdict(settings)], sort_keys=True)
-    folder = out.with_name(f"{out.name}.parts-{hashlib.sha256(text.encode()).hexdigest()[:8]}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise E3DError(
-            f"cannot write {out}: {error.strerror} in {folder.parent}; nothing was changed. "
-            "Choose another output folder"
-        ) from error
-    return folder
-
-
-def _key(source: str | Molecule) -> str:
-    """File name of a molecule's piece: a hash, because SMILES hold slashes."""
-    text = source if isinstance(source, str) else source.name + source.positions.tobytes().hex()
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+def _key(method: str, settings: Sampling, source: str | Molecule) -> str:
+    """Everything that the labels of a molecule depend on."""
+    geometry = "" if isinstance(source, str) else source.positions.tobytes().hex()
+    return json.dumps([method, asdict(settings), _name(source), geometry], sort_keys=True)
 
 
 def _provenance(method: str, settings: Sampling, sources: Sequence[str | Molecule]) -> str:
@@ -174,36 +148,6 @@ def _provenance(method: str, settings: Sampling, sources: Sequence[str | Molecul
             f"{asdict(settings)}. {labels}"
         )
     return f"Geometries: taken as stored in another data set. {labels}"
-
-
-def _run_pool(
-    sources: list[str | Molecule],
-    pieces: dict[str, Path],
-    settings: Sampling,
-    method: str,
-    n_workers: int | None,
-    progress: bool,
-) -> None:
-    """Label what has neither a piece nor a recorded reason yet."""
-    todo = [
-        source
-        for source in sources
-        if not (piece := pieces[_key(source)]).exists() and not piece.with_suffix(".skip").exists()
-    ]
-    bar = tqdm(total=len(sources), initial=len(sources) - len(todo), unit="molecule",
-               desc=method, disable=not progress)  # fmt: skip
-    n_workers = n_workers or available_cores()
-    size = n_workers * TASKS_PER_WORKER
-    with bar:
-        for batch in (todo[k : k + size] for k in range(0, len(todo), size)):
-            with worker_pool(min(n_workers, len(batch))) as pool:
-                futures = [
-                    pool.submit(_work, source, settings, method, pieces[_key(source)])
-                    for source in batch
-                ]
-                for future in as_completed(futures):
-                    future.result()
-                    bar.update()
 
 
 def read_sources(path: str | Path) -> list[str | Molecule]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles
-from e3d.chemistry.xtb import relax
+from e3d.chemistry.xtb import calculator, relax
 from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 
@@ -65,11 +65,10 @@ def _dynamics(
     from ase.constraints import FixCom
     from ase.md.langevin import Langevin
     from ase.md.velocitydistribution import thermalize_momenta
-    from tblite.ase import TBLite
 
     rng = np.random.default_rng([settings.seed, kelvin])
     atoms = Atoms(numbers=numbers, positions=relaxed, constraint=FixCom())
-    atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
+    atoms.calc = calculator()
     thermalize_momenta(atoms, temperature_K=2 * kelvin, rng=rng)
     dynamics = Langevin(
         atoms, settings.time_step_fs * units.fs, temperature_K=kelvin,
@@ -78,12 +77,8 @@ def _dynamics(
     frames = []
     for _ in range(settings.frames_per_temperature):
         dynamics.run(round(settings.frame_interval_fs / settings.time_step_fs))
-        if (_lengths(atoms.positions, pairs)
-                > settings.max_stretch * _lengths(relaxed, pairs)).any():  # fmt: skip
+        lengths = bonding.bond_lengths(atoms.positions, pairs)
+        if (lengths > settings.max_stretch * bonding.bond_lengths(relaxed, pairs)).any():
             break
         frames.append(atoms.positions.copy())
     return frames
-
-
-def _lengths(positions: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(positions[pairs[:, 0]] - positions[pairs[:, 1]], axis=1)

@@ -18,11 +18,16 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.constraints import FixBondLength
 from ase.optimize import BFGS
-from rdkit import Chem
 
 from e3d import files
 from e3d.chemistry import bonding
-from e3d.chemistry.dft import kohn_sham, open_shell_energy, stable_energy
+from e3d.chemistry.dft import (
+    atom_of_each_orbital,
+    gradient,
+    kohn_sham,
+    open_shell_energy,
+    stable_energy,
+)
 from e3d.data.dataset import Molecule, relaxed_index
 from e3d.errors import E3DError
 from e3d.parallel import discard, map_resumable
@@ -89,12 +94,9 @@ def stretch(
     for i, j in bonding.bond_pairs(graph).tolist():
         bond = graph.GetBondBetweenAtoms(i, j)
         if bonding.bond_class(graph, i, j) == bond_class and not bond.IsInRing():
-            cut = Chem.RWMol(graph)
-            cut.RemoveBond(i, j)
-            moved = next(part for part in Chem.GetMolFrags(cut) if j in part)
             return Stretch(
-                entry.canonical_smiles, bond_class, entry.atomic_numbers, positions, i, j, moved,
-                round(bond.GetBondTypeAsDouble()),
+                entry.canonical_smiles, bond_class, entry.atomic_numbers, positions, i, j,
+                bonding.side(graph, i, j), round(bond.GetBondTypeAsDouble()),
                 lengths(float(np.linalg.norm(positions[i] - positions[j])), fractions, largest,
                         n_beyond),
                 relaxed,
@@ -156,9 +158,7 @@ def broken_symmetry_guess(job: Stretch, positions: np.ndarray, basis: str) -> np
     )
     open_shell_energy(mean_field)
     up, down = mean_field.make_rdm1()
-    slices = mean_field.mol.aoslice_by_atom()
-    owners = np.repeat(np.arange(len(slices)), slices[:, 3] - slices[:, 2])
-    there = np.isin(owners, job.moved)
+    there = np.isin(atom_of_each_orbital(mean_field.mol), job.moved)
     both, turned = np.ix_(there, there), (np.asarray(up).copy(), np.asarray(down).copy())
     turned[0][both], turned[1][both] = down[both], up[both]
     for mixed in (np.ix_(there, ~there), np.ix_(~there, there)):
@@ -182,9 +182,8 @@ class _Singlet(Calculator):
         )
         energy = open_shell_energy(mean_field, self.density)
         self.density = np.asarray(mean_field.make_rdm1())
-        gradient = np.asarray(mean_field.nuc_grad_method().kernel())
         self.results = {"energy": energy * EV_PER_HARTREE,
-                        "forces": -gradient * EV_PER_HARTREE / ANGSTROM_PER_BOHR}  # fmt: skip
+                        "forces": -gradient(mean_field) * EV_PER_HARTREE / ANGSTROM_PER_BOHR}  # fmt: skip
 
 
 def _relaxed(

@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from sklearn.linear_model import LogisticRegression, RidgeCV
-from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import QuantileTransformer, SplineTransformer, StandardScaler
 
 from e3d.errors import E3DError
-from e3d.statistics.intervals import Groups, bond_weights, codes
+from e3d.statistics.grouping import Groups, bond_weights, codes, molecule_folds
 
 #: Weight of the class frequencies mixed into predicted probabilities: no surprise is infinite.
 SMOOTHING = 0.01
@@ -44,24 +43,25 @@ def length_residuals(
         SplineTransformer(n_knots=5, knots="quantile", extrapolation="linear"),
         RidgeCV(RIDGE_PENALTIES, alpha_per_target=True),
     )
-    for rows, train, test in _folds(table["class"], table["molecule"], n_folds, min_molecules):
+    for rows, train, test in _folds_by_stratum(
+        table["class"], table["molecule"], n_folds, min_molecules
+    ):
         model.fit(r[rows[train]], values[rows[train]])
         predicted = model.predict(r[rows[test]]).reshape(len(test), -1)
         residuals[rows[test]] = values[rows[test]] - predicted
     return residuals.T
 
 
-def _folds(
+def _folds_by_stratum(
     strata: Groups, molecules: Groups, n_folds: int, min_molecules: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Rows of each stratum that is large enough, with train and test positions among them."""
     stratum, molecule = codes(strata), codes(molecules)
     for value in np.unique(stratum):
         rows = np.flatnonzero(stratum == value)
-        if len(np.unique(molecule[rows])) < max(min_molecules, n_folds):
-            continue
-        for train, test in GroupKFold(n_folds).split(rows, groups=molecule[rows]):
-            yield rows, train, test
+        if len(np.unique(molecule[rows])) >= max(min_molecules, n_folds):
+            for train, test in molecule_folds(molecule[rows], n_folds):
+                yield rows, train, test
 
 
 def seed_agreement(residuals: Float[np.ndarray, "n_runs n"], classes: Groups) -> pd.Series:
@@ -127,7 +127,7 @@ def predictive_information(
     """
     labels, weights = np.asarray(orders), bond_weights(molecules)
     gains = np.zeros(len(labels))
-    for rows, train, test in _folds(pairs, molecules, n_folds, min_molecules):
+    for rows, train, test in _folds_by_stratum(pairs, molecules, n_folds, min_molecules):
         train, test = rows[train], rows[test]
         names, y = np.unique(labels[train], return_inverse=True)
         if len(names) < 2:

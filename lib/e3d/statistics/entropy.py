@@ -16,7 +16,7 @@ from scipy.special import entr
 
 from e3d.errors import E3DError
 from e3d.statistics import intervals
-from e3d.statistics.intervals import Groups, Numbers, bond_weights, codes, resampled_masses
+from e3d.statistics.grouping import Groups, Numbers, bond_weights, codes, resampled_masses
 
 
 def energy_bins(energies: Numbers, width: float, origin: float = 0.0) -> Int[np.ndarray, " n"]:

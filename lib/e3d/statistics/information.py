@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 
 from e3d.statistics import intervals
 from e3d.statistics.entropy import entropy, masses_by_molecule, quantile_bins
-from e3d.statistics.intervals import Groups, bond_weights, codes, resampled_masses
+from e3d.statistics.grouping import Groups, bond_weights, codes, resampled_masses
 
 
 def conditional_information(

@@ -6,23 +6,21 @@ Bonds of one molecule are not independent, so every interval here is a bootstrap
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import Any, TypeAlias, TypedDict
+from collections.abc import Callable
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from scipy import stats
-from scipy.sparse import csr_array
 
 from e3d.errors import E3DError
+from e3d.statistics.grouping import Groups, Numbers, rows_by_group
 
 #: Two-sided coverage of every interval in the project.
 CONFIDENCE = 0.95
-#: One entry per row, in whatever container.
-Groups: TypeAlias = Sequence[Any] | np.ndarray | pd.Series
-Numbers: TypeAlias = Sequence[float | int] | np.ndarray | pd.Series
+#: Limits of a quantity that has none.
+UNBOUNDED = (-np.inf, np.inf)
 
 
 class Estimate(TypedDict):
@@ -36,20 +34,6 @@ class Estimate(TypedDict):
     low: float | None
     high: float | None
     n: int
-
-
-def rows_by_group(groups: Groups) -> list[Int[np.ndarray, " _"]]:
-    """Row indices of each distinct group, groups in sorted order.
-
-    groups: (n,) labels, one per row. Raises E3DError when there are no rows or a label is missing.
-    """
-    labels = pd.Series(np.asarray(groups))
-    if labels.empty or labels.isna().any():
-        raise E3DError(
-            f"expected one group label per row, got {int(labels.isna().sum())} missing among "
-            f"{len(labels)} rows; drop rows without a molecule first"
-        )
-    return [np.sort(rows) for rows in labels.groupby(labels, sort=True).indices.values()]
 
 
 def bootstrap_distribution(
@@ -86,6 +70,8 @@ def estimate(
     groups: Groups | None = None,
     *,
     statistic: Callable[[np.ndarray], float] = np.mean,
+    of_seeds: Numbers = (),
+    limits: tuple[float, float] = UNBOUNDED,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
@@ -94,6 +80,9 @@ def estimate(
     values: (n,) numbers, or (n, …) rows that are drawn together; groups: (n,) labels, default every
     row by itself; statistic: takes an array like `values` and returns one number. The result has
     the unit of the statistic. Resamples on which the statistic is not finite are left out.
+    of_seeds: the statistic of each of the independently seeded models whose mean the values are;
+    the interval is joined with their spread, see `with_seed_spread`. limits: the smallest and
+    largest values that the statistic can take, where the interval ends.
 
     Raises E3DError when `values` is empty, or `groups` has another length.
     """
@@ -107,7 +96,58 @@ def estimate(
     sample = bootstrap_distribution(
         lambda rows: float(statistic(values[rows])), groups, n_resamples=n_resamples, seed=seed
     )
-    return interval(float(statistic(values)), sample, len(values))
+    found = interval(float(statistic(values)), sample, len(values))
+    return within(with_seed_spread(found, of_seeds), limits)
+
+
+def estimate_over_seeds(
+    values: Float[np.ndarray, "n k"] | pd.DataFrame,
+    groups: Groups | None = None,
+    *,
+    limits: tuple[float, float] = UNBOUNDED,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Mean over rows and independently seeded models, with an interval over groups and seeds.
+
+    values: n rows by k models, any unit, NaN where a model has no value; groups and limits as for
+    `estimate`.
+    """
+    table = pd.DataFrame(values)
+    return estimate(
+        table.mean(axis=1), groups, of_seeds=table.mean(), limits=limits,
+        n_resamples=n_resamples, seed=seed,
+    )  # fmt: skip
+
+
+def seed_interval(of_seeds: Numbers, minus: Numbers = ()) -> Estimate:
+    """Mean over independently seeded models with the interval that their spread alone gives.
+
+    of_seeds: (k,) a quantity of each model, any unit; n is k, and one model has no interval. With
+    `minus`, the same of other models, the difference of the two means.
+    """
+    values, others = (np.asarray(side, dtype=float) for side in (of_seeds, minus))
+    value = float(values.mean() - (others.mean() if len(others) else 0.0))
+    if len(values) < 2:
+        return {"value": value, "low": None, "high": None, "n": len(values)}
+    exact: Estimate = {"value": value, "low": value, "high": value, "n": len(values)}
+    return with_seed_spread(with_seed_spread(exact, values), others)
+
+
+def within(found: Estimate, limits: tuple[float, float]) -> Estimate:
+    """The estimate with its interval cut off at the limits of the quantity."""
+    if found["low"] is None or found["high"] is None:
+        return found
+    low, high = np.clip([found["low"], found["high"]], *limits).tolist()
+    return {"value": found["value"], "low": low, "high": high, "n": found["n"]}
+
+
+def transformed(found: Estimate, function: Callable[[float], float]) -> Estimate:
+    """The estimate of an increasing function of a quantity, e.g. `np.exp` of a logarithm."""
+    low, high = (
+        None if end is None else float(function(end)) for end in (found["low"], found["high"])
+    )
+    return {"value": float(function(found["value"])), "low": low, "high": high, "n": found["n"]}
 
 
 def interval(
@@ -226,28 +266,3 @@ def accuracy_gain(
     """
     gains = scores(values, references) - scores(null_values, references)
     return estimate(gains, groups, n_resamples=n_resamples, seed=seed)
-
-
-def bond_weights(molecules: Groups) -> Float[np.ndarray, " n"]:
-    """Weight of each bond, 1 / (number of bonds of its molecule): every molecule sums to 1."""
-    names = pd.Series(np.asarray(molecules))
-    return 1 / names.groupby(names).transform("size").to_numpy(dtype=float)
-
-
-def codes(labels: Groups) -> Int[np.ndarray, " n"]:
-    """Labels as integers from 0, in sorted order."""
-    return np.unique(np.asarray(labels), return_inverse=True)[1].astype(np.int64)
-
-
-def resampled_masses(
-    masses: csr_array, *, n_resamples: int, seed: int
-) -> Float[np.ndarray, "n_resamples cells"]:
-    """Total masses of resamples of the molecules; the same draws for the same seed and number."""
-    return _multiplicities(masses.shape[0], n_resamples, seed) @ masses
-
-
-@lru_cache(maxsize=2)  # the same draws serve all models and bin widths
-def _multiplicities(n: int, n_resamples: int, seed: int) -> Float[np.ndarray, "n_resamples n"]:
-    """How often each of n molecules is drawn, in each resample of n draws."""
-    rng = np.random.default_rng(seed)
-    return rng.multinomial(n, np.full(n, 1 / n), size=n_resamples).astype(float)

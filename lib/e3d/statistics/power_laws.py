@@ -19,16 +19,8 @@ from scipy import stats
 from scipy.optimize import OptimizeWarning, curve_fit
 
 from e3d.errors import E3DError
-from e3d.statistics.intervals import (
-    CONFIDENCE,
-    Estimate,
-    Groups,
-    Numbers,
-    interval,
-    rows_by_group,
-    widened,
-    with_seed_spread,
-)
+from e3d.statistics.grouping import Groups, Numbers, rows_by_group
+from e3d.statistics.intervals import CONFIDENCE, Estimate, interval, widened, with_seed_spread
 
 #: Larger exponents than this are no power law but a step.
 STEEPEST = 3.0

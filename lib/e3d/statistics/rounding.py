@@ -1,7 +1,8 @@
-"""TODO docstring."""
+"""Numbers for tables and for prose: rounded so that another CPU gives the same, and worded."""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -10,6 +11,8 @@ import pandas as pd
 from e3d.statistics.intervals import Estimate
 
 _Results = TypeVar("_Results", pd.DataFrame, dict)
+#: Written where there is no number.
+NOTHING = "–"
 
 
 def significant(value: float | None, digits: int = 4, decimals: int = 6) -> float | None:
@@ -39,16 +42,52 @@ def _rounded_entry(entry: Any, digits: int, decimals: int) -> Any:
     return significant(float(entry), digits, decimals) if isinstance(entry, float) else entry
 
 
-def spelled(found: Estimate, decimals: int = 3) -> str:
-    """An estimate for prose: "0.412 [0.398, 0.425]", or the value alone without an interval."""
+def spelled(found: Estimate | pd.Series | float | None, decimals: int = 3) -> str:
+    """An estimate for prose: "0.412 [0.398, 0.425]", or the value alone without an interval.
+
+    found: an estimate, or a row of a table with its keys; a dash for anything else, such as the NaN
+    of a missing entry, and for a value that is not finite.
+    """
+    if not isinstance(found, Mapping | pd.Series) or not np.isfinite(found["value"]):
+        return NOTHING
     text = f"{found['value']:.{decimals}f}"
-    if found["low"] is None or found["high"] is None:
+    if pd.isna(found["low"]) or pd.isna(found["high"]):
         return text
     return f"{text} [{found['low']:.{decimals}f}, {found['high']:.{decimals}f}]"
 
 
-def compared_with_zero(found: Estimate, *, more: str, less: str, same: str) -> str:
-    """The wording that an interval supports: `more` above zero, `less` below, otherwise `same`."""
-    if found["low"] is not None and found["low"] > 0:
+def spelled_all(found: Mapping[Any, Estimate], decimals: int = 3) -> pd.Series:
+    """Estimates for a table, each `spelled`; keys that are tuples give a MultiIndex."""
+    return pd.Series({key: spelled(value, decimals) for key, value in found.items()}, dtype=object)
+
+
+def compared_with(found: Estimate, reference: float, *, more: str, less: str, same: str) -> str:
+    """The wording that an interval supports.
+
+    `more` where all of it lies above the reference, `less` where all lies below, otherwise, and
+    without an interval, `same`.
+    """
+    if found["low"] is not None and found["low"] > reference:
         return more
-    return less if found["high"] is not None and found["high"] < 0 else same
+    return less if found["high"] is not None and found["high"] < reference else same
+
+
+def compared_with_zero(found: Estimate, *, more: str, less: str, same: str) -> str:
+    """`compared_with` zero, as differences are."""
+    return compared_with(found, 0.0, more=more, less=less, same=same)
+
+
+def by_outcome(
+    found: Mapping[Hashable, Estimate], *, more: str, less: str, same: str
+) -> dict[str, list[Any]]:
+    """Keys of estimates by the wording that each interval supports, see `compared_with_zero`.
+
+    All three wordings, in this order; a wording that no interval supports has an empty list.
+    """
+    outcome = {
+        key: compared_with_zero(value, more=more, less=less, same=same)
+        for key, value in found.items()
+    }
+    return {
+        words: [key for key in outcome if outcome[key] == words] for words in (more, less, same)
+    }

@@ -15,13 +15,8 @@ import pandas as pd
 from jaxtyping import Float, Int
 
 from e3d.errors import E3DError
-from e3d.statistics.intervals import (
-    Estimate,
-    Groups,
-    bootstrap_distribution,
-    interval,
-    with_left_out,
-)
+from e3d.statistics.grouping import Groups
+from e3d.statistics.intervals import Estimate, bootstrap_distribution, interval, with_left_out
 
 #: Names of the parts of the variance, in the order of `variance_parts`.
 PARTS = ("between classes", "within, shared", "class offsets of a seed", "within, of a seed")

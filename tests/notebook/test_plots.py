@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e3d.compendium import plots
+from e3d.notebook import plots
 from e3d.errors import E3DError
 
 mpl.use("Agg")

@@ -1,0 +1,41 @@
+"""Minima of a potential energy surface by BFGS, whatever calculator gives the forces."""
+
+from __future__ import annotations
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import CalculatorError
+from ase.optimize import BFGS
+from jaxtyping import Float
+
+from e3d.errors import E3DError
+
+#: A relaxation that needs more steps than this is given up.
+MAX_STEPS = 500
+
+
+def minimum(
+    atoms: Atoms,
+    *,
+    fmax: float,
+    method: str,
+    curvature: Float[np.ndarray, "n3 n3"] | None = None,
+) -> Float[np.ndarray, "n_atoms 3"]:
+    """Positions in Å of the minimum that the calculator of `atoms` relaxes them to.
+
+    fmax: largest force that remains, eV/Å; method: what the calculator is called in errors;
+    curvature: Hessian in eV/Å² to begin with. Raises E3DError when the calculator fails, or there
+    is no minimum within `MAX_STEPS`.
+    """
+    optimizer = BFGS(atoms, logfile=None)
+    if curvature is not None:
+        optimizer.H0 = curvature
+    try:
+        converged = optimizer.run(fmax=fmax, steps=MAX_STEPS)
+    except (CalculatorError, RuntimeError) as error:
+        raise E3DError(f"{atoms.get_chemical_formula()}: {method} failed ({error})") from error
+    if not converged:
+        raise E3DError(
+            f"{atoms.get_chemical_formula()}: no {method} minimum within {MAX_STEPS} steps"
+        )
+    return atoms.positions

@@ -1,0 +1,114 @@
+"""Stages as `dvc.yaml` and `params.yaml` declare them: the notebook, typed parameters, inputs.
+
+The first dependency that ends in `.ipynb` is the notebook. Its parameters are the entries of
+`params.yaml` that the stage lists under `params`, later ones over earlier ones: the defaults of a
+group, then what the one run says. Results go to `results/` unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from e3d.compendium import parameters
+from e3d.errors import E3DError
+from e3d.paths import PARAMS, PIPELINE, ROOT
+
+#: Folders whose files a run reads, and whose contents its record names by hash.
+INPUT_FOLDERS = ("data", "labels", "checkpoints", "simulations", "results")
+_REFERENCE = re.compile(r"\$\{([^}]+)\}")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage, or one instance NAME@KEY of a group of stages (`foreach`).
+
+    notebook: its path; values: parameters that differ from those of the notebook, with their types;
+    inputs: data that it reads, relative to the root, as `dvc.yaml` lists them.
+    """
+
+    name: str
+    notebook: Path
+    values: dict[str, Any]
+    inputs: tuple[Path, ...]
+
+
+def read_stage(target: str) -> Stage:
+    """The stage NAME, or NAME@KEY of a group.
+
+    Raises E3DError, with the nearest names that exist, when there is none, when it runs no
+    notebook, or when a parameter is unknown to its notebook or has another type.
+    """
+    stages, params = _declared()
+    name, _, key = target.partition("@")
+    entry = _pick(name, stages, "stage", PIPELINE.name)
+    fields: dict[str, Any] = {}
+    if "foreach" in entry:
+        runs = _look_up(_REFERENCE.fullmatch(entry["foreach"])[1], params)  # type: ignore[index]
+        fields = {"key": key, "item": _pick(key, runs, f"run of {name}", PARAMS.name) or {}}
+        entry = entry["do"]
+    elif key:
+        raise E3DError(f"{name} in {PIPELINE.name} is no group of runs: leave out @{key}")
+    dependencies = [_filled(text, fields) for text in entry["deps"]]
+    notebooks = [text for text in dependencies if text.endswith(".ipynb")]
+    if not notebooks:
+        raise E3DError(f"stage {name} of {PIPELINE.name} runs no notebook; use `dvc repro {name}`")
+    notebook = ROOT / notebooks[0]
+    known = parameters.defaults(notebook)
+    given = _merged(_filled(text, fields) for text in entry.get("params", []))
+    given.setdefault("output_dir", "results")
+    if key and "run" in known:
+        given["run"] = key
+    inputs = [ROOT / text for text in dependencies if text.split("/")[0] in INPUT_FOLDERS]
+    return Stage(target, notebook, parameters.typed(given, known), tuple(inputs))
+
+
+def stages_of(notebook: Path) -> list[str]:
+    """Names of the stages, groups included, that run this notebook."""
+    stages, _ = _declared()
+    relative = str(notebook.relative_to(ROOT)) if notebook.is_relative_to(ROOT) else ""
+    return [name for name, entry in stages.items()
+            if relative in entry.get("do", entry).get("deps", [])]  # fmt: skip
+
+
+def _declared() -> tuple[dict[str, Any], dict[str, Any]]:
+    try:
+        found = [yaml.safe_load(path.read_text()) for path in (PIPELINE, PARAMS)]
+    except (OSError, yaml.YAMLError) as error:
+        raise E3DError(f"{PIPELINE.name} or {PARAMS.name} cannot be read: {error}") from None
+    return found[0]["stages"], found[1]
+
+
+def _pick(name: str, entries: Mapping[str, Any], kind: str, file: str) -> Any:
+    if name in entries:
+        return entries[name]
+    near = difflib.get_close_matches(name, entries, n=3) or list(entries)
+    raise E3DError(f"{file} has no {kind} {name!r}; there are {', '.join(near)}")
+
+
+def _look_up(path: str, tree: Mapping[str, Any]) -> Any:
+    try:
+        return reduce(lambda node, part: node[part], path.split("."), tree)
+    except (KeyError, TypeError):
+        raise E3DError(f"{PARAMS.name} has no entry {path}, which {PIPELINE.name} names") from None
+
+
+def _filled(text: str, fields: Mapping[str, Any]) -> str:
+    """A text of `dvc.yaml` with `${key}` and `${item.…}` replaced."""
+    return _REFERENCE.sub(lambda match: str(_look_up(match[1], fields)), text)
+
+
+def _merged(paths: Iterable[str]) -> dict[str, Any]:
+    """The mappings at these places of `params.yaml`, later ones over earlier ones."""
+    _, params = _declared()
+    merged: dict[str, Any] = {}
+    for path in paths:
+        merged |= _look_up(path, params) or {}
+    return merged

@@ -1,0 +1,97 @@
+"""One statistic of several sources on the same rows, so that their differences are paired."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from e3d.statistics.grouping import Groups, Numbers, codes
+from e3d.statistics.intervals import (
+    UNBOUNDED,
+    Estimate,
+    bootstrap_distribution,
+    interval,
+    with_seed_spread,
+    within,
+)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A statistic of each source, over the same resamples of groups of the same n rows.
+
+    values: the statistic by source; samples: its bootstrap distributions, (n_resamples,) each;
+    of_seeds: the statistic of each independently seeded model, for sources that are means over
+    such models; limits: the smallest and largest values that the statistic can take.
+    """
+
+    values: dict[str, float]
+    samples: dict[str, Float[np.ndarray, " n_resamples"]] = field(repr=False)
+    of_seeds: dict[str, list[float]]
+    n: int
+    limits: tuple[float, float] = UNBOUNDED
+
+    def of(self, source: str) -> Estimate:
+        """The statistic of a source, its interval joined with the spread of its seeds."""
+        found = interval(self.values[source], self.samples[source], self.n)
+        return within(with_seed_spread(found, self.of_seeds.get(source, [])), self.limits)
+
+    def all(self) -> dict[str, Estimate]:
+        """`of` every source."""
+        return {source: self.of(source) for source in self.values}
+
+    def gain(self, source: str, over: str) -> Estimate:
+        """The statistic of one source less that of another, on the same resamples.
+
+        Joined with the spread of the seeds of `source`; `over` is taken as it is.
+        """
+        ahead = self.values[source] - self.values[over]
+        found = interval(ahead, self.samples[source] - self.samples[over], self.n)
+        return with_seed_spread(found, self.of_seeds.get(source, []))
+
+
+def compare(
+    sources: Mapping[str, Numbers],
+    *given: Groups,
+    statistic: Callable[..., float],
+    groups: Groups,
+    seeds: Mapping[str, pd.DataFrame | Float[np.ndarray, "n k"]] | None = None,
+    limits: tuple[float, float] = UNBOUNDED,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """`statistic(values, *given)` of every source, bootstrapped over groups in step.
+
+    sources: (n,) values by name; given: arrays (n,) that the statistic takes besides, such as
+    references and classes, labels as their codes; groups: (n,) labels of rows that are drawn
+    together, usually molecules; seeds: for sources that are means over k independently seeded
+    models, the values (n, k) of these; limits as for `estimate`. Values may be in any unit.
+    """
+    columns = [np.asarray(part) if _numeric(part) else codes(part) for part in given]
+
+    def of(values: Numbers) -> Callable[[np.ndarray], float]:
+        numbers = np.asarray(values, dtype=float)
+        return lambda rows: float(statistic(numbers[rows], *(part[rows] for part in columns)))
+
+    everything = np.arange(len(groups))
+    return Comparison(
+        values={name: of(values)(everything) for name, values in sources.items()},
+        samples={
+            name: bootstrap_distribution(of(values), groups, n_resamples=n_resamples, seed=seed)
+            for name, values in sources.items()
+        },
+        of_seeds={
+            name: [of(column)(everything) for column in np.asarray(values, dtype=float).T]
+            for name, values in (seeds or {}).items()
+        },
+        n=len(groups),
+        limits=limits,
+    )
+
+
+def _numeric(part: Groups) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(np.asarray(part).dtype))
