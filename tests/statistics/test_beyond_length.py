@@ -4,13 +4,83 @@ in where it is not."""
 import numpy as np
 import pandas as pd
 import pytest
-from ase.build import molecule as named
 
-from e3d import paths
-from e3d.chemistry import xtb
-from e3d.data.dataset import Dataset
-from e3d.labels import bond_strengths
-from e3d.statistics import beyond_length
+from e3d.errors import E3DError
+from e3d.statistics import beyond_length, grouping
+
+
+@pytest.fixture(scope="module")
+def bonds():
+    """Two element pairs, orders told by r up to overlap; `environment` is hidden from r."""
+    rng = np.random.default_rng(0)
+    n_molecules, n = 300, 1200
+    molecules = np.repeat(np.arange(n_molecules), 4)
+    pairs = rng.choice(["CC", "CO"], size=n)
+    orders = rng.choice(["-", "="], size=n)
+    lengths = np.where(orders == "-", 1.5, 1.4) + rng.normal(0, 0.05, n)
+    environment = rng.normal(0, 1, n)
+    return {
+        "molecules": molecules, "pairs": pairs, "orders": orders, "lengths": lengths,
+        "classes": np.char.add(pairs, orders), "environment": environment,
+    }  # fmt: skip
+
+
+def smooth(lengths):
+    return -8 * np.exp(-2 * (lengths - 1.2)) + np.sin(3 * lengths)
+
+
+def residuals(bonds, values):
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
+        "other": bonds["environment"], "value": values,
+    })  # fmt: skip
+    alone = beyond_length.length_residuals(table, ["value"])[0]
+    assert beyond_length.length_residuals(table, ["other", "value"])[1] == pytest.approx(
+        alone, abs=1e-9
+    )
+    return alone
+
+
+def predict(bonds, *columns):
+    gains = beyond_length.predictive_information(
+        np.column_stack(columns), bonds["orders"], bonds["pairs"], bonds["molecules"]
+    )
+    weights = grouping.bond_weights(bonds["molecules"])
+    return float(np.average(gains, weights=weights))
+
+
+def test_a_function_of_the_length_leaves_nothing(bonds):
+    left = residuals(bonds, smooth(bonds["lengths"]))
+    assert np.std(left) < 0.02 * np.std(smooth(bonds["lengths"]))
+
+
+def test_what_is_added_to_a_function_of_the_length_comes_back(bonds):
+    left = residuals(bonds, smooth(bonds["lengths"]) + 0.3 * bonds["environment"])
+    assert np.corrcoef(left, bonds["environment"])[0, 1] > 0.98
+    assert np.std(left) == pytest.approx(0.3 * np.std(bonds["environment"]), rel=0.05)
+
+
+def test_rare_classes_are_left_out(bonds):
+    table = pd.DataFrame({
+        "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
+    })  # fmt: skip
+    table.loc[:19, "class"] = "rare"
+    left = beyond_length.length_residuals(table, ["length_A"])[0]
+    assert np.isnan(left[:20]).all()
+    assert np.isfinite(left[20:]).all()
+
+
+def test_agreement_of_seeds(bonds):
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 1, (3, len(bonds["classes"])))
+    shared = beyond_length.seed_agreement(bonds["environment"] + noise, bonds["classes"])
+    assert len(shared) == 4
+    assert shared.mean() == pytest.approx(0.5, abs=0.06)
+    assert beyond_length.seed_agreement(noise, bonds["classes"]).mean() == pytest.approx(
+        0, abs=0.06
+    )
+    with pytest.raises(E3DError, match="at least two runs"):
+        beyond_length.seed_agreement(noise[:1], bonds["classes"])
 
 
 def test_a_classifier_tells_most_of_what_a_feature_knows(bonds):
@@ -36,22 +106,6 @@ def test_a_feature_with_news_adds_it(bonds):
     telling = np.where(bonds["orders"] == "-", 0, 2) + bonds["environment"]
     gain = predict(bonds, bonds["lengths"], telling) - predict(bonds, bonds["lengths"])
     assert gain > 0.15
-
-
-def test_wiberg_orders_count_bonds():
-    ethene, bonds = named("C2H4"), np.array([[0, 1], [0, 2]])
-    orders = xtb.wiberg_orders(ethene.numbers, ethene.positions, bonds)
-    assert orders == pytest.approx([2.0, 1.0], abs=0.1)
-
-
-def test_wiberg_table_names_the_bonds_of_the_data_set():
-    with Dataset(paths.ROOT / "data/dft-small.h5") as dataset:
-        some = [m for m in dataset.usable() if len(m.atomic_numbers) == 6][:3]
-    table = bond_strengths.wiberg_table(some)
-    assert list(table) == ["molecule", "i", "j", "wiberg"]
-    assert set(table["molecule"]) == {m.name for m in some}
-    assert (table["i"] < table["j"]).all()
-    assert table["wiberg"].between(0.5, 3.2).all()
 
 
 def test_gains_over_length_average_models(bonds):

@@ -1,13 +1,15 @@
-"""Intervals cover what they claim, respect groups, and scores and rounding do what they say."""
+"""Intervals cover what they claim, respect groups and seeds; scores do what they say."""
 
 import json
 
 import numpy as np
 import pytest
+from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from e3d.errors import E3DError
-from e3d.statistics import intervals, variance
+from e3d.statistics import intervals
 
 POSITIVE = st.floats(1.0, 300.0)
 
@@ -77,19 +79,44 @@ def test_centred_interval_ignores_the_bias_of_the_resamples():
     assert result["high"] == pytest.approx(1.96, abs=0.1)
 
 
-def test_the_intraclass_correlation_is_the_shared_share_of_the_variance_within_classes():
-    rng = np.random.default_rng(0)
-    classes = rng.integers(0, 5, size=2000)
-    shared = 100 * classes[:, None] + rng.normal(0, 2, size=(2000, 1))  # classes do not count
-    values = shared + rng.normal(0, 1, size=(2000, 3))
-    options = {"n_resamples": 50}
-    molecules = np.arange(2000)
-    found = variance.intraclass_correlation(values, classes, molecules, **options)
-    assert found["value"] == pytest.approx(4 / 5, abs=0.02)
-    assert found["low"] < 4 / 5 < found["high"]
-    noise = 100.0 * classes[:, None] + rng.normal(0, 1, size=(2000, 3))
-    none = variance.intraclass_correlation(noise, classes, molecules, **options)
-    assert none["value"] == pytest.approx(0, abs=0.04)
+@pytest.mark.parametrize(
+    ("values", "groups"), [([], []), ([1.0, 2.0], ["a"]), ([1.0, 2.0], ["a", None])]
+)
+def test_bad_rows_are_refused(values, groups):
+    with pytest.raises(E3DError, match="expected"):
+        intervals.estimate(values, groups)
+
+
+def test_scores_known_values():
+    assert intervals.scores([100, 50, 0, 300, -10], [100] * 5) == pytest.approx([1, 0.5, 0, 0, 0])
+
+
+@pytest.mark.parametrize("references", [[0.0], [-80.0], [np.nan], [1.0, 2.0]])
+def test_scores_need_positive_references(references):
+    with pytest.raises(E3DError, match="one positive reference per value"):
+        intervals.scores([1.0], references)
+
+
+@given(values=st.lists(POSITIVE, min_size=1, max_size=20), data=st.data())
+def test_scores_are_bounded_and_free_of_units(values, data):
+    references = data.draw(st.lists(POSITIVE, min_size=len(values), max_size=len(values)))
+    scores = intervals.scores(values, references)
+    assert ((scores >= 0) & (scores <= 1)).all()
+    assert intervals.scores(values, values) == pytest.approx(np.ones(len(values)))
+    converted = intervals.scores(np.array(values) / 23.06, np.array(references) / 23.06)
+    assert converted == pytest.approx(scores)
+
+
+def test_accuracy_gain_is_paired():
+    """Reactions of very different difficulty, the model 1 % better on each: the gain is certain."""
+    references = np.full(40, 100.0)
+    null_values = references - np.linspace(0, 60, 40)
+    model = intervals.accuracy(null_values + 1.0, references)
+    null = intervals.accuracy(null_values, references)
+    gain = intervals.accuracy_gain(null_values[1:] + 1.0, null_values[1:], references[1:])
+    assert null["low"] < model["low"] < null["high"]  # unpaired: not told apart
+    assert gain["low"] == pytest.approx(0.01)
+    assert gain["high"] == pytest.approx(0.01)
 
 
 def test_seeds_that_agree_do_not_widen_an_interval() -> None:
@@ -120,3 +147,44 @@ def test_leaving_out_agrees_with_the_spread_for_a_mean() -> None:
     )
     with pytest.raises(E3DError, match="three models or more"):
         intervals.with_left_out(found, [1.0, 2.0])
+
+
+def test_an_estimate_is_joined_with_the_spread_of_seeds() -> None:
+    values = np.random.default_rng(0).normal([0.0, 0.5, 1.0], size=(40, 3))
+    groups = np.repeat(np.arange(20), 2)
+    plain = intervals.estimate(values.mean(axis=1), groups, n_resamples=50)
+    joined = intervals.with_seed_spread(plain, values.mean(axis=0))
+    found = intervals.estimate(
+        values.mean(axis=1), groups, of_seeds=values.mean(axis=0), n_resamples=50
+    )
+    assert found == joined
+    assert found["low"] < plain["low"] < plain["high"] < found["high"]
+    assert intervals.estimate_over_seeds(values, groups, n_resamples=50) == pytest.approx(joined)
+
+
+def test_an_interval_ends_where_the_quantity_does() -> None:
+    options = {"of_seeds": [0.1, 0.9, 0.2], "n_resamples": 50}
+    found = intervals.estimate([0.2, 0.5, 0.5], limits=(0.0, 1.0), **options)
+    assert found["low"] == 0
+    assert found["high"] == 1
+    alone = intervals.estimate([0.5], limits=(0.0, 1.0))
+    assert alone == {"value": 0.5, "low": None, "high": None, "n": 1}
+
+
+def test_models_alone_give_an_interval_by_their_spread() -> None:
+    values = np.array([1.0, 2.0, 4.0])
+    found = intervals.seed_interval(values)
+    expected = stats.t.interval(0.95, 2, values.mean(), values.std(ddof=1) / np.sqrt(3))
+    assert [found["low"], found["high"]] == pytest.approx(expected)
+    shifted = intervals.seed_interval(values, minus=[10.0])  # a null without seeds
+    assert shifted["value"] == pytest.approx(found["value"] - 10)
+    assert shifted["low"] == pytest.approx(found["low"] - 10)
+    wider = intervals.seed_interval(values, minus=values)
+    assert wider["value"] == 0
+    assert wider["high"] > found["high"] - found["value"]
+    assert intervals.seed_interval([3.0]) == {"value": 3.0, "low": None, "high": None, "n": 1}
+
+
+def test_an_increasing_function_of_an_estimate() -> None:
+    found = intervals.transformed({"value": 0.0, "low": -1.0, "high": None, "n": 3}, np.exp)
+    assert found == {"value": 1.0, "low": pytest.approx(np.exp(-1)), "high": None, "n": 3}

@@ -25,46 +25,6 @@ def table() -> pd.DataFrame:
     })  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("values", "groups"), [([], []), ([1.0, 2.0], ["a"]), ([1.0, 2.0], ["a", None])]
-)
-def test_bad_rows_are_refused(values, groups):
-    with pytest.raises(E3DError, match="expected"):
-        intervals.estimate(values, groups)
-
-
-def test_scores_known_values():
-    assert intervals.scores([100, 50, 0, 300, -10], [100] * 5) == pytest.approx([1, 0.5, 0, 0, 0])
-
-
-@pytest.mark.parametrize("references", [[0.0], [-80.0], [np.nan], [1.0, 2.0]])
-def test_scores_need_positive_references(references):
-    with pytest.raises(E3DError, match="one positive reference per value"):
-        intervals.scores([1.0], references)
-
-
-@given(values=st.lists(POSITIVE, min_size=1, max_size=20), data=st.data())
-def test_scores_are_bounded_and_free_of_units(values, data):
-    references = data.draw(st.lists(POSITIVE, min_size=len(values), max_size=len(values)))
-    scores = intervals.scores(values, references)
-    assert ((scores >= 0) & (scores <= 1)).all()
-    assert intervals.scores(values, values) == pytest.approx(np.ones(len(values)))
-    converted = intervals.scores(np.array(values) / 23.06, np.array(references) / 23.06)
-    assert converted == pytest.approx(scores)
-
-
-def test_accuracy_gain_is_paired():
-    """Reactions of very different difficulty, the model 1 % better on each: the gain is certain."""
-    references = np.full(40, 100.0)
-    null_values = references - np.linspace(0, 60, 40)
-    model = intervals.accuracy(null_values + 1.0, references)
-    null = intervals.accuracy(null_values, references)
-    gain = intervals.accuracy_gain(null_values[1:] + 1.0, null_values[1:], references[1:])
-    assert null["low"] < model["low"] < null["high"]  # unpaired: not told apart
-    assert gain["low"] == pytest.approx(0.01)
-    assert gain["high"] == pytest.approx(0.01)
-
-
 def test_spearman() -> None:
     assert spearman([1, 2, 3, 4], [1, 4, 9, 16]) == pytest.approx(1)
     assert np.isnan(spearman([1, 1, 1], [1, 2, 3]))
@@ -131,24 +91,6 @@ def test_missing_values_are_refused(table: pd.DataFrame) -> None:
     with pytest.raises(E3DError, match="held fixed"):
         rank_correlations(table, ["y", "z"], classes=table["class"], groups=table["molecule"],
                           given="x")  # fmt: skip
-
-
-@pytest.mark.parametrize("at", [5.0, 250.0, 10_000.0])
-def test_a_jump_is_as_wide_as_the_snapshots_are_apart(at: float) -> None:
-    jump = [0.0 if step < at else 1.0 for step in STEPS]
-    assert emergence.snapshot_resolution(STEPS, at) == emergence.transition_decades(STEPS, jump)
-    assert emergence.snapshot_resolution(STEPS, 5.0) > emergence.snapshot_resolution(STEPS, 250.0)
-
-
-def test_the_onset_is_where_half_of_the_change_is_made() -> None:
-    rising = [0, 0, 0, 1, 1, 1, 1, 1]
-    assert 30 < emergence.onset(STEPS, rising) < 100
-    assert emergence.onset(STEPS, [5 - v for v in rising]) == emergence.onset(STEPS, rising)
-
-
-def test_no_change_is_an_error() -> None:
-    with pytest.raises(E3DError, match="no progress"):
-        emergence.transition_decades(STEPS, [1.0] * len(STEPS))
 
 
 def test_a_common_cause_leaves_no_partial_correlation() -> None:

@@ -79,3 +79,18 @@ def test_the_largest_offset_is_that_of_the_odd_one_out() -> None:
     values[:, 2] = 3.0
     assert variance.largest_offset(values, 1, ["C-H"] * 6) == pytest.approx(3.0)
     assert variance.largest_offset(values, 9, ["C-H"] * 6) == pytest.approx(3.0)
+
+
+def test_the_intraclass_correlation_is_the_shared_share_of_the_variance_within_classes():
+    rng = np.random.default_rng(0)
+    classes = rng.integers(0, 5, size=2000)
+    shared = 100 * classes[:, None] + rng.normal(0, 2, size=(2000, 1))  # classes do not count
+    values = shared + rng.normal(0, 1, size=(2000, 3))
+    options = {"n_resamples": 50}
+    molecules = np.arange(2000)
+    found = variance.intraclass_correlation(values, classes, molecules, **options)
+    assert found["value"] == pytest.approx(4 / 5, abs=0.02)
+    assert found["low"] < 4 / 5 < found["high"]
+    noise = 100.0 * classes[:, None] + rng.normal(0, 1, size=(2000, 3))
+    none = variance.intraclass_correlation(noise, classes, molecules, **options)
+    assert none["value"] == pytest.approx(0, abs=0.04)

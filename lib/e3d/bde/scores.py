@@ -158,8 +158,3 @@ def accuracies(
                 used[against].to_numpy(), values, references, groups, **options
             )
     return pd.DataFrame.from_dict(results, orient="index")
-
-
-def with_interval(row: Mapping[str, float] | pd.Series) -> str:
-    """A row of `accuracies` as text, e.g. `0.81 [0.76, 0.85]`; a dash where it rests on nothing."""
-    return f"{row['value']:.2f} [{row['low']:.2f}, {row['high']:.2f}]" if row["n"] else "–"

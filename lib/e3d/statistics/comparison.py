@@ -55,7 +55,7 @@ class Comparison:
 
 
 def compare(
-    sources: Mapping[str, Numbers],
+    sources: Mapping[str, Numbers] | pd.DataFrame,
     *given: Groups,
     statistic: Callable[..., float],
     groups: Groups,
@@ -66,10 +66,10 @@ def compare(
 ) -> Comparison:
     """`statistic(values, *given)` of every source, bootstrapped over groups in step.
 
-    sources: (n,) values by name; given: arrays (n,) that the statistic takes besides, such as
-    references and classes, labels as their codes; groups: (n,) labels of rows that are drawn
-    together, usually molecules; seeds: for sources that are means over k independently seeded
-    models, the values (n, k) of these; limits as for `estimate`. Values may be in any unit.
+    sources: (n,) values by name, or a table of them, any unit; given: arrays (n,) that the
+    statistic takes besides, such as references and classes, labels as their codes; groups: (n,)
+    labels of rows that are drawn together, usually molecules; seeds: for sources that are means
+    over k independently seeded models, the values (n, k) of these; limits as for `estimate`.
     """
     columns = [np.asarray(part) if _numeric(part) else codes(part) for part in given]
 

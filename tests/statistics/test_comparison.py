@@ -1,0 +1,68 @@
+"""Comparisons are paired, joined with the spread of seeds, and agree with single estimates."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from e3d.statistics import intervals
+from e3d.statistics.comparison import Comparison, compare
+from e3d.statistics.ranks import within_class_spearman
+
+OPTIONS = {"n_resamples": 60, "seed": 1}
+
+
+@pytest.fixture
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    reference = rng.normal(size=80)
+    seeds = reference[:, None] + rng.normal(size=(80, 3))
+    return pd.DataFrame(seeds, columns=["s0", "s1", "s2"]).assign(
+        reference=reference, model=seeds.mean(axis=1), null=rng.normal(size=80),
+        molecule=np.repeat(np.arange(40), 2), kind=np.tile(["a", "b"], 40),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def compared(table: pd.DataFrame) -> Comparison:
+    return compare(
+        table[["model", "null"]], table["reference"], table["kind"], groups=table["molecule"],
+        statistic=within_class_spearman, seeds={"model": table[["s0", "s1", "s2"]]},
+        limits=(-1.0, 1.0), **OPTIONS,
+    )  # fmt: skip
+
+
+def test_every_source_has_the_estimate_that_it_has_alone(
+    table: pd.DataFrame, compared: Comparison
+) -> None:
+    codes = (table["kind"] == "b").to_numpy()
+    rows = np.column_stack([table["null"], table["reference"], codes])
+    alone = intervals.estimate(
+        rows, table["molecule"], statistic=lambda r: within_class_spearman(*r.T), **OPTIONS
+    )
+    assert compared.of("null") == pytest.approx(alone)
+    assert compared.all() == {name: compared.of(name) for name in ("model", "null")}
+
+
+def test_a_gain_is_paired_and_joined_with_the_seeds(compared: Comparison) -> None:
+    found = compared.gain("model", "null")
+    assert found["value"] == pytest.approx(
+        compared.of("model")["value"] - compared.of("null")["value"]
+    )
+    itself = compared.gain("null", "null")
+    assert itself == {"value": 0.0, "low": 0.0, "high": 0.0, "n": 80}
+    assert len(compared.of_seeds["model"]) == 3
+    of_rows = intervals.interval(
+        found["value"], compared.samples["model"] - compared.samples["null"], 80
+    )
+    assert found == intervals.with_seed_spread(of_rows, compared.of_seeds["model"])
+    assert found["high"] > of_rows["high"]
+
+
+def test_intervals_end_at_the_limits(table: pd.DataFrame) -> None:
+    certain = compare(
+        {"x": table["reference"]}, table["reference"], table["kind"], groups=table["molecule"],
+        statistic=within_class_spearman, seeds={"x": table[["s0", "s1", "reference"]]},
+        limits=(-1.0, 1.0), **OPTIONS,
+    )  # fmt: skip
+    assert certain.of("x")["high"] == 1
+    assert certain.of("x")["low"] < 1
