@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import as_completed
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from ase import Atoms
-from tqdm import tqdm
 
 from e3d.bde.references import Source, bare_tautology
 from e3d.chemistry import bonding
@@ -21,7 +19,7 @@ from e3d.data.dataset import Molecule, read_molecules
 from e3d.data.split import fold
 from e3d.decomposition import tables
 from e3d.models.allegro import Model, load_model, read_metadata, untrained
-from e3d.parallel import available_cores, worker_pool
+from e3d.parallel import map_ordered
 from e3d.statistics import beyond_length, entropy, grouping, information
 from e3d.training.evaluation import predict
 from e3d.units import KCAL_PER_MOL_PER_EV
@@ -175,17 +173,10 @@ def measure(
     Raises E3DError as `load_model` and `edge_tables` do.
     """
     chunks = [runs[k : k + CHUNK] for k in range(0, len(runs), CHUNK)]
-    n_workers = min(n_workers or available_cores(), len(chunks))
-    parts: dict[int, Measured] = {}
-    bar = tqdm(total=len(runs), unit="model", disable=not progress)
-    with bar, worker_pool(n_workers) as pool:
-        futures = {pool.submit(_measure, bench, chunk): k for k, chunk in enumerate(chunks)}
-        for future in as_completed(futures):
-            k = futures[future]
-            parts[k] = future.result()
-            bar.update(len(chunks[k]))
-    ordered = [parts[k] for k in sorted(parts)]
-    errors, bonds, known = zip(*ordered, strict=True)
+    parts = map_ordered(
+        partial(_measure, bench), chunks, unit="chunk", n_workers=n_workers, progress=progress
+    )
+    errors, bonds, known = zip(*parts, strict=True)
     told = pd.concat(known)
     return Measured(
         _side_by_side(errors), _side_by_side(bonds), told[~told.index.duplicated(keep="last")]

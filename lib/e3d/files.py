@@ -33,7 +33,7 @@ def replacing(target: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     When the body raises, the temporary file is removed and `target` is as it was. Without
     `overwrite`, a target that exists by then is left alone.
 
-    Raises WriteError when the target cannot be written, and E3DError when it may not be overwritten.
+    Raises WriteError when the target cannot be written, E3DError when it may not be overwritten.
     """
     target = Path(target)
     try:
@@ -78,3 +78,15 @@ def sha256(path: str | Path) -> str:
     """Hexadecimal SHA-256 of a file's bytes."""
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, or of the sorted names and digests of the files in a folder."""
+    if path.is_file():
+        return sha256(path)
+    listing = [
+        f"{file.relative_to(path)} {sha256(file)}"
+        for file in sorted(path.rglob("*"))
+        if file.is_file()
+    ]
+    return hashlib.sha256("\n".join(listing).encode()).hexdigest()

@@ -60,7 +60,7 @@ def map_ordered(
     *,
     unit: str = "it",
     n_workers: int | None = None,
-    progress: bool = False,
+    progress: bool = True,
 ) -> Iterator[_Result]:
     """Results of `function` for all items, in their order, computed in a pool of processes.
 
@@ -97,8 +97,9 @@ def map_resumable(
 
     `function(item, path)` writes the partial result of an item, or raises E3DError with the reason
     why there is none. Either is kept in the folder `<out>.parts` under the item's `key`, which must
-    tell apart whatever the result depends on. When all items are done, `assemble(paths, new)` writes
-    the output file from the partial results, in the order of the items, and the folder is removed.
+    tell apart whatever the result depends on. When all items are done, `assemble(paths, new)`
+    writes the output file from the partial results, in the order of the items, and the folder is
+    removed.
 
     complete: every item is needed; when one fails, the others are kept and a later call tries the
     failed ones again. renew_after: items per process until it is replaced (0: never). `function`
@@ -109,7 +110,7 @@ def map_resumable(
     when a partial result has disappeared; WorkerDied; and WriteError when the disk is full.
     """
     if out.exists():
-        raise E3DError(f"{out} exists; it is never overwritten: choose another name")
+        raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
     tasks = _tasks(items, out, key)
     _compute(function, tasks, unit, n_workers, renew_after, progress)
     left_out = [(item, _recorded(path)) for item, path in tasks if not path.exists()]
@@ -178,7 +179,7 @@ def _compute(
     with bar:
         for batch in (todo[k : k + size] for k in range(0, len(todo), size)):
             with worker_pool(min(n_workers, len(batch))) as pool:
-                futures = [pool.submit(_write, function, *task) for task in batch]
+                futures = [pool.submit(_write, function, item, path) for item, path in batch]
                 for future in as_completed(futures):
                     future.result()
                     bar.update()

@@ -13,10 +13,10 @@ import pytest
 
 from e3d.chemistry.levels import FRAMES, METHODS, isolated_atoms
 from e3d.chemistry.xtb import relax
-from e3d.data.dataset import Dataset
+from e3d.data.dataset import Dataset, Molecule
 from e3d.errors import E3DError
 from e3d.labels import label as labelling
-from e3d.labels.label import _load, label, label_molecules, read_sources
+from e3d.labels.label import _read, label, label_molecules, read_sources
 from e3d.labels.sampling import Sampling, sample
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
@@ -123,11 +123,12 @@ def test_a_labelled_data_set_is_complete(labelled: Path) -> None:
     assert [m.name for m in molecules] == ["C", "N", "O"]
     zero = atoms["O"] + 2 * atoms["H"]
     assert molecules[2].formation_energies[0] == pytest.approx(molecules[2].energies[0] - zero)
-    assert not list(labelled.parent.glob("*.parts-*"))
+    assert [path.name for path in labelled.parent.iterdir()] == [labelled.name]
 
 
 CALL = """
-from e3d.label import Sampling, label_molecules
+from e3d.labels.label import label_molecules
+from e3d.labels.sampling import Sampling
 if __name__ == "__main__":
     label_molecules({sources}, "gfn2", "{out}", settings=Sampling(temperatures_K=(300,),
                     frame_interval_fs=5), n_workers=1, progress=False)
@@ -140,22 +141,28 @@ def test_a_killed_call_leaves_nothing_running_and_resumes(labelled: Path, tmp_pa
     script.write_text(CALL.format(sources=SOURCES, out=out))
     with subprocess.Popen([sys.executable, script], start_new_session=True) as process:
         try:
-            wait_for(lambda: list(tmp_path.glob("*.parts-*/*.npz")))
+            wait_for(lambda: finished(tmp_path))
         finally:
             process.send_signal(signal.SIGKILL)
     wait_for(lambda: not group_runs(process.pid))
     assert not out.exists()
-    (first, *_) = tmp_path.glob("*.parts-*/*.npz")
-    finished = first.stat().st_mtime_ns
-    touched = []
-    work = _load
+    first = finished(tmp_path)[0]
+    before, read = first.stat().st_mtime_ns, {}
+
+    def reading(path: Path) -> Molecule:
+        read[path] = path.stat().st_mtime_ns
+        return _read(path)
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            labelling, "_load", lambda p: (touched.append((p, p.stat().st_mtime_ns)), work(p))[1]
-        )
+        patch.setattr(labelling, "_read", reading)
         label_molecules(SOURCES, "gfn2", out, settings=FEW, n_workers=1, progress=False)
-    assert (first, finished) in touched, "the finished molecule must not be labelled again"
+    assert read[first] == before, "the finished molecule must not be labelled again"
     assert contents(out) == contents(labelled)
+
+
+def finished(folder: Path) -> list[Path]:
+    """Partial results of the call that writes into this folder."""
+    return [path for path in folder.glob("*.parts/*") if not path.suffix]
 
 
 def wait_for(condition, seconds: float = 120.0) -> None:
@@ -193,7 +200,7 @@ def test_an_existing_data_set_is_never_overwritten(labelled: Path) -> None:
     assert labelled.read_bytes() == before
 
 
-def test_a_failed_write_leaves_no_half_file_and_keeps_the_pieces(
+def test_a_failed_write_leaves_no_half_file_and_keeps_the_partial_results(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "data.h5"
@@ -205,7 +212,7 @@ def test_a_failed_write_leaves_no_half_file_and_keeps_the_pieces(
     with pytest.raises(E3DError, match="No space left on device; the old file, if any, is untouc"):
         label_molecules(["O"], "gfn2", out, settings=FEW, n_workers=1, progress=False)
     assert not out.exists()
-    assert len(list(tmp_path.glob("*.parts-*/*.npz"))) == 1
+    assert len(finished(tmp_path)) == 1
     assert not list(tmp_path.glob(".*.tmp"))
 
 

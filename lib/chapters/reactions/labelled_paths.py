@@ -26,7 +26,7 @@ from e3d.data.dataset import Dataset, Molecule, saving, write_dataset
 from e3d.data.split import fold
 from e3d.errors import E3DError
 from e3d.labels.label import label
-from e3d.parallel import discard, map_resumable
+from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR
 
 
@@ -63,28 +63,26 @@ def label_paths(
 ) -> dict[str, str]:
     """Find the paths of reactions, label their frames and write them as one data set.
 
-    n_between: frames between the saddle point and either end. Finished reactions are kept beside
-    `out`, so that an interrupted call with the same settings goes on. Returns those left out, with
-    the reason of each. Raises E3DError as `pieces.work_through` does.
+    n_between: frames between the saddle point and either end. An interrupted call
+    with the same settings resumes. Returns the reactions left out, with the reason of each. Raises
+    E3DError as `map_resumable` does.
     """
-    out = Path(out)
     elements = sorted({chemical_symbols[z] for r in reactions for z in r.numbers.tolist()})
     atoms = isolated_atoms(method, elements)
-    found, left_out = map_resumable(
-        partial(_write_path, method, n_between, atoms), list(reactions), out,
+    left_out = map_resumable(
+        partial(_write_path, method, n_between, atoms), list(reactions), Path(out),
+        lambda parts, new: write_paths(new, [read_paths(p)[0] for p in parts], method, atoms),
         key=lambda reaction: f"{method} {n_between} {reaction.name}",
         unit="reaction", n_workers=n_workers, progress=progress,
     )  # fmt: skip
-    write_paths(out, [read_paths(piece)[0] for piece in found.values()], method, atoms)
-    discard(out)
-    return {key.rpartition(" ")[2]: reason for key, reason in left_out.items()}
+    return {reaction.name: reason for reaction, reason in left_out}
 
 
 def _write_path(
-    method: str, n_between: int, atoms: dict[str, float], reaction: Reaction, piece: Path
+    method: str, n_between: int, atoms: dict[str, float], reaction: Reaction, part: Path
 ) -> None:
     path = find_path(reaction, n_between=n_between)
-    write_paths(piece, [label_path(path, method)], method, atoms)
+    write_paths(part, [label_path(path, method)], method, atoms)
 
 
 def label_path(path: ReactionPath, method: str) -> LabelledPath:

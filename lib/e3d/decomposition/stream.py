@@ -7,13 +7,11 @@ depends neither on the number of processes nor on interruptions.
 from __future__ import annotations
 
 import json
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import h5py
@@ -21,13 +19,13 @@ import pandas as pd
 from pandas.api.types import is_numeric_dtype
 from tqdm import tqdm
 
-from e3d.compendium import provenance
+from e3d import files
 from e3d.data.dataset import DAMAGED, Dataset, Molecule, saving
 from e3d.decomposition import edges
 from e3d.decomposition.maps import PairStatistics, summarise
 from e3d.errors import E3DError
 from e3d.models.allegro import Model, load_model
-from e3d.parallel import available_cores, worker_pool
+from e3d.parallel import WorkerDied, available_cores, map_ordered
 
 #: Molecules in a chunk: what a process does at a time, and what an interruption can cost.
 CHUNK = 64
@@ -48,7 +46,7 @@ class _Job:
 
     def settings(self) -> str:
         """What the result depends on, data set and model by content."""
-        contents = {name: provenance.digest(getattr(self, name)) for name in ("dataset", "model")}
+        contents = {name: files.digest(getattr(self, name)) for name in ("dataset", "model")}
         steps = {"length_step_A": self.length_step, "energy_step_eV": self.energy_step}
         return json.dumps(contents | steps)
 
@@ -102,59 +100,68 @@ def decompose_dataset(
     disk is full, and then the partial file stays.
     """
     out = Path(out)
-    partial = out.with_name(f"{out.name}.partial")
     job = _Job(Path(dataset), Path(model), trust, length_step, energy_step)
     data, network = job.open()
-    if out.is_dir() or (out.exists() and out.samefile(dataset)):
-        raise E3DError(f"{out} is a folder or the data set itself; choose another output file")
     with data:
+        if out.is_dir() or (out.exists() and out.samefile(dataset)):
+            raise E3DError(f"{out} is a folder or the data set itself; choose another output file")
         list(edges.decompose(network, []))  # refuses a model that is no sum over edges
-        names, settings = data.names, job.settings()
-        total, done = _resume(partial, settings) if partial.exists() else (PairStatistics(), 0)
-        chunks = [names[k : k + CHUNK] for k in range(done, len(names), CHUNK)]
-        n_workers = min(n_workers or available_cores(), len(chunks))
-        alone = (job.chunk(data, network, chunk) for chunk in chunks)
-        results = _in_processes(job, chunks, n_workers) if n_workers > 1 else alone
-        bar = tqdm(total=len(names), initial=done, unit="molecule", desc=network.name,
-                   disable=not progress)  # fmt: skip
-        with bar, closing(_or_nothing(results, partial)) as parts:
-            for chunk, part in zip(chunks, parts, strict=True):
-                total, done = total + part, done + len(chunk)
-                _write(partial, total, settings, done)
-                bar.update(len(chunk))
-    if total.n_conformations:
-        _write(out, total, settings, done)
-    partial.unlink(missing_ok=True)
+        unfinished = out.with_name(f"{out.name}.partial")
+        total = _add_up(job, data, network, unfinished, n_workers, progress)
     if not total.n_conformations:
+        unfinished.unlink(missing_ok=True)
         reasons = ", ".join(f"{count} {reason}" for reason, count in total.left_out.items())
         raise E3DError(f"{dataset} has no conformation to decompose: {reasons or 'it is empty'}")
+    unfinished.replace(out)
     return total
 
 
-def _in_processes(
-    job: _Job, chunks: Iterable[Sequence[str]], n_workers: int
-) -> Iterator[PairStatistics]:
-    """Statistics of the chunks in their order, few of them ahead of the one asked for."""
-    ahead: deque[Future[PairStatistics]] = deque()
-    with worker_pool(n_workers) as pool:
-        for chunk in chunks:
-            ahead.append(pool.submit(_work, job, chunk))
-            if len(ahead) > 2 * n_workers:
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+def _add_up(
+    job: _Job,
+    data: Dataset,
+    network: Model,
+    unfinished: Path,
+    n_workers: int | None,
+    progress: bool,
+) -> PairStatistics:
+    """The statistics of all molecules, those of `unfinished` taken over; leaves all of them there.
 
-
-def _or_nothing(
-    results: Iterator[PairStatistics], partial: Path
-) -> Generator[PairStatistics, None, None]:
-    """The results; bad input among them makes the partial file useless and removes it."""
+    Bad input makes the file useless and removes it.
+    """
+    names, settings = data.names, job.settings()
+    begun = unfinished.exists()
+    total, done = _resume(unfinished, settings) if begun else (PairStatistics(), 0)
+    chunks = [names[k : k + CHUNK] for k in range(done, len(names), CHUNK)]
+    bar = tqdm(total=len(names), initial=done, unit="molecule", desc=network.name,
+               disable=not progress)  # fmt: skip
     try:
-        yield from results
-    except E3DError as error:
-        if not isinstance(error.__cause__, BrokenProcessPool):
-            partial.unlink(missing_ok=True)
+        with bar, closing(_parts(job, data, network, chunks, n_workers)) as parts:
+            for chunk, part in zip(chunks, parts, strict=True):
+                total, done = total + part, done + len(chunk)
+                _write(unfinished, total, settings, done)
+                bar.update(len(chunk))
+    except (WorkerDied, files.WriteError):
         raise
+    except E3DError:
+        unfinished.unlink(missing_ok=True)
+        raise
+    return total
+
+
+def _parts(
+    job: _Job,
+    data: Dataset,
+    network: Model,
+    chunks: Sequence[Sequence[str]],
+    n_workers: int | None,
+) -> Generator[PairStatistics, None, None]:
+    """Statistics of each chunk, in their order."""
+    n_workers = min(n_workers or available_cores(), len(chunks))
+    if n_workers > 1:
+        work = partial(_work, job)
+        yield from map_ordered(work, chunks, n_workers=n_workers, progress=False)
+    else:
+        yield from (job.chunk(data, network, chunk) for chunk in chunks)
 
 
 _TABLES = ("map", "classes", "kinds")

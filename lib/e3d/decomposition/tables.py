@@ -118,7 +118,7 @@ def edge_tables_in_parallel(
         raise E3DError("no molecules to decompose; is the data set empty?")
     chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
     work = partial(_tables_of_chunk, tuple(recipes.items()), dict(atomic_energies))
-    parts = parallel.in_parallel(work, chunks, unit="chunk", n_workers=n_workers, progress=progress)
+    parts = parallel.map_ordered(work, chunks, unit="chunk", n_workers=n_workers, progress=progress)
     bonds, rows = zip(*parts, strict=True)
     return EdgeTables(pd.concat(bonds, ignore_index=True), pd.concat(rows, ignore_index=True))
 

@@ -17,14 +17,13 @@ import pandas as pd
 from ase import Atoms
 from rdkit import Chem, rdBase
 
-from e3d import files
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles
 from e3d.chemistry.dft import converged_energy, kohn_sham, relax_wb97m
 from e3d.chemistry.xtb import relax, relax_to_minimum
 from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
-from e3d.parallel import discard, map_resumable
+from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 
 
@@ -142,22 +141,22 @@ def label_species(
 ) -> dict[str, str]:
     """Relax species (SMILES) and write them to one extended XYZ file.
 
-    Finished species are kept beside `out`, so that an interrupted call goes on. Returns those left
-    out, with the reason of each. Raises E3DError when `out` exists or nothing could be relaxed.
+    An interrupted call resumes. Returns the species left out, with the reason of each. Raises
+    E3DError as `map_resumable` does.
     """
-    out = Path(out)
     names = sorted(set(species), key=lambda s: (bonding.parse_smiles(s).GetNumAtoms(), s))
-    found, left_out = map_resumable(partial(_write, calculate), names, out, unit="species",
-                                   n_workers=n_workers, progress=progress)  # fmt: skip
-    images = [image for piece in found.values() for image in ase.io.iread(piece, format="extxyz")]
-    with files.replacing(out) as path:
-        ase.io.write(path, images, format="extxyz")
-    discard(out)
-    return left_out
+    left_out = map_resumable(partial(_write, calculate), names, Path(out), _join, unit="species",
+                             n_workers=n_workers, progress=progress)  # fmt: skip
+    return dict(left_out)
 
 
-def _write(calculate: Callable[[str], Atoms], smiles: str, piece: Path) -> None:
-    ase.io.write(piece, calculate(smiles), format="extxyz")
+def _join(paths: list[Path], new: Path) -> None:
+    images = [image for path in paths for image in ase.io.iread(path, format="extxyz")]
+    ase.io.write(new, images, format="extxyz")
+
+
+def _write(calculate: Callable[[str], Atoms], smiles: str, path: Path) -> None:
+    ase.io.write(path, calculate(smiles), format="extxyz")
 
 
 def read_species(path: str | Path) -> pd.DataFrame:

@@ -135,7 +135,8 @@ def _check_sources(sources: Sequence[str | Molecule]) -> list[str]:
 
 def _key(method: str, settings: Sampling, source: str | Molecule) -> str:
     """Everything that the labels of a molecule depend on."""
-    geometry = "" if isinstance(source, str) else source.positions.tobytes().hex()
+    stored = [] if isinstance(source, str) else [source.atomic_numbers, source.positions]
+    geometry = [values.tobytes().hex() for values in stored]
     return json.dumps([method, asdict(settings), _name(source), geometry], sort_keys=True)
 
 

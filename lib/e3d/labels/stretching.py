@@ -7,7 +7,7 @@ over, follows the curve inwards, and is checked for stability on the way.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.constraints import FixBondLength
 from ase.optimize import BFGS
 
-from e3d import files
 from e3d.chemistry import bonding
 from e3d.chemistry.dft import (
     atom_of_each_orbital,
@@ -30,7 +29,7 @@ from e3d.chemistry.dft import (
 )
 from e3d.data.dataset import Molecule, relaxed_index
 from e3d.errors import E3DError
-from e3d.parallel import discard, map_resumable
+from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 #: Basis sets of the relaxation and of the energies.
@@ -182,8 +181,8 @@ class _Singlet(Calculator):
         )
         energy = open_shell_energy(mean_field, self.density)
         self.density = np.asarray(mean_field.make_rdm1())
-        self.results = {"energy": energy * EV_PER_HARTREE,
-                        "forces": -gradient(mean_field) * EV_PER_HARTREE / ANGSTROM_PER_BOHR}  # fmt: skip
+        forces = -gradient(mean_field) * EV_PER_HARTREE / ANGSTROM_PER_BOHR
+        self.results = {"energy": energy * EV_PER_HARTREE, "forces": forces}
 
 
 def _relaxed(
@@ -217,23 +216,20 @@ def label_stretches(
     n_workers: int | None = None,
     progress: bool = True,
 ) -> dict[str, str]:
-    """Write the curves of all jobs to one extended XYZ file; an interrupted call goes on.
+    """Write the curves of all jobs to one extended XYZ file; an interrupted call resumes.
 
-    Returns the curves left out, with the reason of each. Raises E3DError as `work_through` does.
+    Returns the curves left out, with the reason of each. Raises E3DError as `map_resumable` does.
     """
-    out = Path(out)
-    found, left_out = map_resumable(
-        _write, jobs, out, key=_key, unit="curve", n_workers=n_workers, progress=progress
-    )
-    with files.replacing(out) as path:
-        ase.io.write(path, list(_images(found.values())), format="extxyz")
-    discard(out)
-    return left_out
+    left_out = map_resumable(
+        _write, jobs, Path(out), _join, key=_key, unit="curve", n_workers=n_workers,
+        progress=progress,
+    )  # fmt: skip
+    return {_key(job): reason for job, reason in left_out}
 
 
-def _images(pieces: Any) -> Iterator[Atoms]:
-    for piece in pieces:
-        yield from ase.io.iread(piece, index=":", format="extxyz")
+def _join(paths: list[Path], new: Path) -> None:
+    images = [image for path in paths for image in ase.io.iread(path, index=":", format="extxyz")]
+    ase.io.write(new, images, format="extxyz")
 
 
 def _key(job: Stretch) -> str:
@@ -241,5 +237,5 @@ def _key(job: Stretch) -> str:
     return f"{job.name} {job.lengths}"
 
 
-def _write(job: Stretch, piece: Path) -> None:
-    ase.io.write(piece, curve(job), format="extxyz")
+def _write(job: Stretch, path: Path) -> None:
+    ase.io.write(path, curve(job), format="extxyz")
