@@ -140,7 +140,7 @@ def test_curves_are_written_once_and_finished_ones_kept(
             for relaxed in (False, True)]  # fmt: skip
     done = stretching.curve(jobs[0])
     done[0].info["energy_eV"] = -1.0  # to be recognised
-    piece = parallel.piece_of(out, stretching._key(jobs[0]))
+    piece = parallel.partial_path(out, stretching._key(jobs[0]))
     piece.parent.mkdir()
     ase.io.write(piece, done, format="extxyz")
     assert stretching.label_stretches(jobs, out, n_workers=1, progress=False) == {}

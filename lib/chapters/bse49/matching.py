@@ -152,7 +152,7 @@ def score(
     table = table.join(_of_broken_bonds(bonds, found, additive, pair))
     fragments = [atoms for broken in found for atoms in broken.fragments]
     work = partial(_binding_energies, fragments)
-    parts = parallel.in_parallel(work, list(recipes.values()), unit="model", **options)
+    parts = parallel.map_ordered(work, list(recipes.values()), unit="model", **options)
     whole = sums.pivot_table(index="molecule", columns="run", values="model_eV").loc[table.index]
     for run, energies in zip(recipes, parts, strict=True):
         table[f"fragment:{run}"] = energies - whole[run]

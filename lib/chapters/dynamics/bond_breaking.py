@@ -60,7 +60,7 @@ def along_all(
 ) -> dict[str, list[Energies]]:
     """`along` of several models, in parallel."""
     work = partial(_along_recipe, records=list(records))
-    found = parallel.in_parallel(work, list(recipes.values()), unit="model", progress=progress)
+    found = parallel.map_ordered(work, list(recipes.values()), unit="model", progress=progress)
     return dict(zip(recipes, found, strict=True))
 
 
