@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 import numpy as np
+import pandas as pd
+import seaborn as sns
 from jaxtyping import Float
+from matplotlib.figure import Figure
 
 from e3d.errors import E3DError
+from e3d.notebook import plots
+from e3d.statistics import intervals, ranks
 from e3d.statistics.grouping import Numbers
+from e3d.statistics.intervals import Estimate
+from e3d.statistics.rounding import compared_with
+
+#: Scales on which a change is followed.
+SCALES = ("linear", "logarithmic")
 
 
 def progress(values: Numbers) -> Float[np.ndarray, " n"]:
@@ -48,3 +61,193 @@ def snapshot_resolution(steps: Numbers, at: float) -> float:
     change as fast may have changed faster.
     """
     return transition_decades(steps, np.where(np.asarray(steps, dtype=float) < at, 0.0, 1.0))
+
+
+def transition_table(
+    track: pd.DataFrame, quantities: Sequence[str], *, errors: Sequence[str] = ()
+) -> pd.DataFrame:
+    """When, and over how many decades of training, each quantity of each run changes.
+
+    track: snapshots of runs in the order of training, the first of each run before it; columns run,
+    n_conformations, step (gradient steps) and the quantities, any units. One row per run, quantity
+    and scale, with `decades` (`transition_decades`), `onset` in steps, and `resolution`
+    (`snapshot_resolution` at the onset). On the scale "logarithmic", `errors`, which are positive,
+    count by their logarithms; other quantities have no such scale and are the same on both.
+    """
+    rows = []
+    for (run, n), part in track.groupby(["run", "n_conformations"]):
+        for quantity in quantities:
+            for scale in SCALES:
+                values = part[quantity]
+                if scale == "logarithmic" and quantity in errors:
+                    values = np.log(values)
+                at = onset(part["step"], values)
+                rows.append({
+                    "run": run, "n": n, "quantity": quantity, "scale": scale,
+                    "decades": transition_decades(part["step"], values),
+                    "onset": at,
+                    "resolution": snapshot_resolution(part["step"], at),
+                })  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def relative_decades(
+    transitions: pd.DataFrame, reference: str, *, n_resamples: int = 1000, seed: int = 0
+) -> dict[tuple[str, str], Estimate]:
+    """Decades that each quantity takes over those that `reference` takes, by (quantity, scale).
+
+    transitions: as of `transition_table`. Ratio of means over runs; the bootstrap draws runs, with
+    all their quantities.
+    """
+    found = {}
+    for scale, part in transitions.groupby("scale"):
+        decades = part.pivot(index="run", columns="quantity", values="decades")
+        for quantity in transitions["quantity"].unique():
+            found[quantity, str(scale)] = intervals.estimate(
+                decades[[quantity, reference]].to_numpy(),
+                statistic=lambda v: v[:, 0].mean() / v[:, 1].mean(),
+                n_resamples=n_resamples,
+                seed=seed,
+            )
+    return found
+
+
+def relative_resolution(transitions: pd.DataFrame, reference: str) -> pd.Series:
+    """Decades that a jump would appear to take over those of `reference`, by (quantity, scale).
+
+    Ratio of means over runs; a quantity that takes as few may have jumped.
+    """
+    means = transitions.groupby(["quantity", "scale"])[["decades", "resolution"]].mean()
+    return means["resolution"] / means["decades"].xs(reference).reindex(means.index, level="scale")
+
+
+def outcome(relative: Sequence[Estimate], resolution: Sequence[float], narrow: float) -> str:
+    """`transition`, `gradual`, `undecided`, or `not resolved`: of a quantity on several scales.
+
+    relative, resolution: its `relative_decades` and `relative_resolution` on each scale; narrow:
+    what a transition takes less than. A transition, and a gradual change, must show on all scales;
+    where a jump would appear to take `narrow` or more on one of them, nothing is resolved.
+    """
+    if any(share >= narrow for share in resolution):
+        return "not resolved"
+    above, below, between = "gradual", "transition", "undecided"
+    found = {compared_with(f, narrow, more=above, less=below, same=between) for f in relative}
+    return found.pop() if len(found) == 1 else between
+
+
+def gaps_at_equal_error(
+    track: pd.DataFrame, ends: pd.DataFrame, quantities: Sequence[str], *, error: str
+) -> pd.DataFrame:
+    """What little data gives at the end of training, less what most data gives at the same error.
+
+    track: snapshots of runs; ends: the same runs at their end; columns n_conformations, seed,
+    `error` (positive) and the quantities, any units. Runs with the fewest conformations are
+    compared with those of the same seed with the most, interpolated in the logarithm of the error
+    to where it is the same. One row per seed that has both, in the units of the quantities.
+    """
+    few, many = track["n_conformations"].min(), track["n_conformations"].max()
+    at_end = ends.reset_index(drop=True).set_index(["n_conformations", "seed"])
+    gaps = {}
+    for seed in sorted(track["seed"].unique()):
+        if (few, seed) in at_end.index and (many, seed) in at_end.index:
+            end = at_end.loc[(few, seed)]
+            way = track[(track["n_conformations"] == many) & (track["seed"] == seed)]
+            way = way.sort_values(error)
+            at, known = np.log(end[error]), np.log(way[error])
+            gaps[seed] = {q: end[q] - np.interp(at, known, way[q]) for q in quantities}
+    return pd.DataFrame.from_dict(gaps, orient="index").rename_axis("seed")
+
+
+class PartialCorrelation(NamedTuple):
+    """A rank correlation with others and the seed held fixed, and its values without each seed."""
+
+    estimate: Estimate
+    without_a_seed: list[float]
+
+    @property
+    def supported(self) -> Estimate:
+        """The estimate if its sign stays whichever seed is left out, otherwise without interval."""
+        signs = {np.sign(value) for value in (self.estimate["value"], *self.without_a_seed)}
+        if len(signs) == 1:
+            return self.estimate
+        return {**self.estimate, "low": None, "high": None}
+
+
+def partial_correlation(
+    runs: pd.DataFrame,
+    x: str,
+    y: str,
+    given: Sequence[str],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    """Rank correlation of two columns with others held fixed, see `ranks.partial_spearman`.
+
+    runs: one row per run; the bootstrap draws runs of one `family`, which share everything but the
+    seed, together.
+    """
+    return intervals.estimate(
+        runs[[x, y, *given]].to_numpy(dtype=float), runs["family"], statistic=_partial,
+        n_resamples=n_resamples, seed=seed,
+    )  # fmt: skip
+
+
+def seed_controlled_correlation(
+    runs: pd.DataFrame,
+    x: str,
+    y: str,
+    given: Sequence[str],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> PartialCorrelation:
+    """`partial_correlation` with the `seed` of the runs held fixed too, by indicator variables."""
+    indicators = pd.get_dummies(runs["seed"], prefix="seed", dtype=float).iloc[:, 1:]
+    table, held = runs.join(indicators), [*given, *indicators]
+    without = [
+        _partial(table.loc[table["seed"] != left_out, [x, y, *held]].to_numpy(dtype=float))
+        for left_out in sorted(runs["seed"].unique())
+    ]
+    return PartialCorrelation(
+        partial_correlation(table, x, y, held, n_resamples=n_resamples, seed=seed),
+        [value for value in without if np.isfinite(value)],
+    )
+
+
+def _partial(rows: np.ndarray) -> float:
+    return ranks.partial_spearman(rows[:, 0], rows[:, 1], rows[:, 2:])
+
+
+def quantity_panels(
+    table: pd.DataFrame,
+    quantities: Mapping[str, str],
+    *,
+    along: str,
+    xlabel: str,
+    by: str | None = None,
+    errors: Sequence[str] = (),
+) -> Figure:
+    """One panel per quantity against `along`, logarithmic: mean and range over rows of the same.
+
+    quantities: titles by column; by: column that tells lines apart; errors: quantities, positive,
+    that have a logarithmic axis too.
+    """
+    n_rows, single = (len(quantities) + 1) // 2, len(quantities) % 2
+    fig, axes = plots.figure(150, 50 * n_rows, rows=n_rows, columns=2, sharex=True, squeeze=False)
+    for ax, (column, title) in zip(axes.flat, quantities.items(), strict=False):
+        sns.lineplot(
+            table, x=along, y=column, hue=by, palette=None if by is None else "colorblind",
+            errorbar=("pi", 100), marker="o", ms=4, mec="none", ax=ax, legend=ax is axes[0, 0],
+        )  # fmt: skip
+        ax.set(xscale="log", xlabel="", ylabel="", yscale="log" if column in errors else "linear")
+        ax.set_title(title, loc="left", fontsize="small")
+    for ax in (axes[-1, 0], axes[-1 - single, 1]):  # the lowest of each column
+        ax.set_xlabel(xlabel)
+        ax.tick_params(labelbottom=True)
+    axes[-1, -1].set_visible(not single)
+    if by is not None:
+        axes[0, 0].get_legend().remove()
+        fig.legend(*axes[0, 0].get_legend_handles_labels(), ncols=3, fontsize="small",
+                   loc="outside upper center")  # fmt: skip
+    return fig
