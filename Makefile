@@ -24,7 +24,7 @@ bench: pull
 	$(BIN)/python bench/benchmark.py $(BENCH)
 
 lint: environment
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 
 # the branch gh-pages of `origin` holds the built book and nothing else
 publish: book

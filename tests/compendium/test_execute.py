@@ -62,7 +62,11 @@ def test_defaults_are_the_literals_of_the_cell(notebook: Path) -> None:
         ("temperatures_K", "[1e-3, 5]", [1e-3, 5.0]),
         ("temperatures_K", "300 1000", [300.0, 1000.0]),
         ("zero", "null", None),
+        ("zero", "None", None),
         ("zero", "3", 3),
+        ("zero", "1e-3", 1e-3),
+        ("zero", "no", False),
+        ("n_bins", str(2**60 + 1), 2**60 + 1),
     ],
 )
 def test_values_take_the_type_of_the_default(
@@ -83,6 +87,7 @@ def test_values_take_the_type_of_the_default(
         ("n_bins=inf", "expected a whole number"),
         ("temperatures_K=[null]", "expected a list"),
         ("bin_width_eV=wide", "expected a number"),
+        ("bin_width_eV=nan", "expected a number"),
         ("n_bins", "expected name=value"),
     ],
 )
@@ -184,8 +189,8 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
     assert (tmp_path / "taken").read_text() == "mine"
 
 
-def test_an_unknown_notebook_or_stage_names_those_there_are(notebook: Path) -> None:
+def test_an_unknown_notebook_or_stage_names_those_there_are() -> None:
     with pytest.raises(E3DError, match="does not exist; there are"):
         execute.find("99_nothing")
     with pytest.raises(E3DError, match="no stage 'nothing'"):
-        execute.run_stage(notebook, [], "nothing")
+        execute.run_stage("nothing")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from e3d.notebook import plots
 from e3d.errors import E3DError
+from e3d.notebook import plots
 
 mpl.use("Agg")
 
@@ -29,7 +29,7 @@ def test_import_changes_no_setting_and_theme_does():
     import sys
 
     code = (
-        "import matplotlib as m; old = dict(m.rcParams); import e3d.plots as p; "
+        "import matplotlib as m; old = dict(m.rcParams); import e3d.notebook.plots as p; "
         "assert old == dict(m.rcParams); p.theme(); assert old != dict(m.rcParams)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -83,12 +83,17 @@ def chapters(toc: Path) -> list[str]:
 def with_record(notebook: nbformat.NotebookNode, record: dict[str, Any]) -> nbformat.NotebookNode:
     """The notebook as a page of the book.
 
-    Its run record stands at the end, injected parameters are folded, and the alternative text of a
-    figure moves from its output to where the book looks for it, the cell.
+    The findings, computed last, come first, under the title; all code is folded; the run record
+    stands at the end; and the alternative text of a figure moves from its output to where the book
+    looks for it, the cell.
     """
+    findings = [c for c in notebook.cells if "findings" in c.metadata.get("tags", [])]
+    others = [c for c in notebook.cells if c not in findings]
+    notebook.cells = [*others[:1], *findings, *others[1:]]
     for cell in notebook.cells:
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata.tags.append("hide-input")
+        tags = cell.metadata.setdefault("tags", [])
+        if cell.cell_type == "code" and "remove-input" not in tags:
+            tags.append("remove-input" if cell in findings else "hide-input")
         for output in cell.get("outputs", []):
             for kind in output.get("metadata", {}).values():
                 if isinstance(kind, dict) and "alt" in kind:

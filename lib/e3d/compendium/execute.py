@@ -111,7 +111,7 @@ def _published(notebook: Path, like: str | None) -> dict[str, Any]:
 
 
 def find(notebook: str | Path) -> Path:
-    """A notebook by path, or by its place in `notebooks/` with or without `.ipynb`: `make/train`."""
+    """A notebook by its path, or its place in `notebooks/` as in `make/train`, `.ipynb` or not."""
     path = Path(notebook)
     candidates = [
         path,

@@ -74,7 +74,7 @@ def coerce(given: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]
         default = _default(name, known)
         try:
             result[name] = _from_text(default, text)
-        except (ValueError, TypeError, yaml.YAMLError):
+        except (ValueError, TypeError, OverflowError, yaml.YAMLError):
             raise E3DError(
                 f"parameter {name!r}: expected {_kind(default)} such as {default!r}, got {text!r}"
             ) from None
@@ -114,7 +114,9 @@ def _kind(default: Any) -> str:
 
 
 def _from_text(default: Any, text: str) -> Any:
-    """What somebody typed, as the type of `default`; raises ValueError or yaml.YAMLError.
+    """What somebody typed, as the type of `default`.
+
+    Raises ValueError, TypeError, OverflowError (an infinite whole number) or yaml.YAMLError.
 
     YAML 1.1, as papermill reads it, takes `1e-3` for text and `no` for false: a number or a word is
     read by the type of the default, and only lists and mappings by YAML.
@@ -123,7 +125,10 @@ def _from_text(default: Any, text: str) -> Any:
         case bool():
             return _as_bool(text)
         case int():
-            return int(text)
+            number = float(text)
+            if number != int(number):
+                raise ValueError(text)
+            return int(text) if text.lstrip("+-").isdigit() else int(number)
         case float():
             value = float(text)
             if not math.isfinite(value):
@@ -132,7 +137,8 @@ def _from_text(default: Any, text: str) -> Any:
         case str():
             return text
         case list():
-            items = yaml.safe_load(text if text.startswith("[") else f"[{text}]")
+            words = text.replace(",", " ").split()
+            items = yaml.safe_load(text) if text.startswith("[") else words
             return [_item(default[0], item) if default else item for item in items]
         case dict():
             value = yaml.safe_load(text)

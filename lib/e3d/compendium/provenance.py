@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -12,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from e3d import files
+from e3d import files, parallel
 from e3d.paths import LOCK, ROOT
 
 #: Packages whose versions change numbers.
@@ -35,7 +33,7 @@ def record(
         "name": name,
         "notebook": _relative(notebook),
         "parameters": dict(parameters),
-        "inputs": {_relative(path): digest(path) for path in sorted(set(inputs))},
+        "inputs": {_relative(path): files.digest(path) for path in sorted(set(inputs))},
         "code": code_revision(),
         "requirements_lock_sha256": files.sha256(LOCK),
         "versions": {package: version(package) for package in PACKAGES},
@@ -51,18 +49,6 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file, or of the sorted names and digests of the files in a folder."""
-    if path.is_file():
-        return files.sha256(path)
-    listing = [
-        f"{file.relative_to(path)} {files.sha256(file)}"
-        for file in sorted(path.rglob("*"))
-        if file.is_file()
-    ]
-    return hashlib.sha256("\n".join(listing).encode()).hexdigest()
-
-
 def code_revision() -> str:
     """Commit of the checkout, with `+changes` when tracked files differ from it."""
     try:
@@ -75,9 +61,8 @@ def code_revision() -> str:
 
 def machine() -> str:
     """Processor, cores in use, system and GPU, in words."""
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    n_cores = len(affinity(0)) if affinity else os.cpu_count()
-    words = f"{_processor()}, {n_cores} cores, {platform.system()} {platform.machine()}"
+    cores = f"{parallel.available_cores()} cores"
+    words = f"{_processor()}, {cores}, {platform.system()} {platform.machine()}"
     gpus = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     models = [line.split(":", 1)[1].strip() for gpu in gpus
               for line in gpu.read_text().splitlines() if line.startswith("Model:")]  # fmt: skip

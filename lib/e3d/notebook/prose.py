@@ -1,7 +1,6 @@
-"""Sentences with computed numbers: a template in Markdown, filled from metrics by key.
+"""Sentences with computed numbers: templates in Markdown, filled from metrics by key.
 
-say("The trained ε explains **{order.bits:.2f}** of {ceiling:.2f} bits, {gain:?more than|less than|as
-much as} the bond length.", metrics, ceiling=ceiling, gain=gain)
+For example `say("ε explains **{order.bits:.2f} bits** of {ceiling:.2f}", metrics, ceiling=ceiling)`.
 """
 
 from __future__ import annotations

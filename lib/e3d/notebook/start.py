@@ -12,8 +12,8 @@ from e3d.paths import ROOT, RUNS
 def start(name: str, output_dir: str = "") -> str:
     """Make the root of the checkout the working directory; returns the folder for results.
 
-    name: of the notebook, without `.ipynb`; output_dir: its parameter. `e3d stage` and `e3d run` say
-    where results go. Opened in JupyterLab nobody does, so they go into a new folder
+    name: of the notebook, without `.ipynb`; output_dir: its parameter of that name, which
+    `e3d stage` and `e3d run` set. In JupyterLab it is empty: then results go into a new folder
     `runs/<name>/<date and time>/`, never over those of the pipeline.
     """
     os.chdir(ROOT)
