@@ -1,4 +1,7 @@
-"""Writing without ever leaving half a file: a temporary name beside the target, then a rename."""
+"""Writing files: never half of one, and never two processes at one file.
+
+A file is written under a temporary name beside its target and then renamed.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,11 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from socket import gethostname
+
+from filelock import FileLock, Timeout
 
 from e3d.errors import E3DError
 
@@ -46,10 +52,7 @@ def replacing(target: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     try:
         yield temporary
         temporary.chmod(0o644)
-        if overwrite:
-            temporary.replace(target)
-        else:
-            _publish(temporary, target)
+        publish(temporary, target, overwrite=overwrite)
     except WriteError as error:
         if error.target != temporary:
             raise
@@ -61,17 +64,62 @@ def replacing(target: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _publish(temporary: Path, target: Path) -> None:
-    """Give a file its name unless that is taken; a link, unlike a rename, never overwrites."""
+def publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
+    """Move a finished file of the same folder to its final name, atomically.
+
+    Raises E3DError when the name is taken and may not be overwritten.
+    """
+    if overwrite:
+        temporary.replace(target)
+        return
     try:
-        target.hardlink_to(temporary)
+        target.hardlink_to(temporary)  # unlike a rename, never overwrites
     except OSError as error:  # also raised by a file system without hard links
         if target.exists():
             raise E3DError(
-                f"{target} was written by something else in the meantime and is left as it is; "
-                "move it away and call again"
+                f"{target} appeared while its content was computed, and is left as it is; move it "
+                "away and call again"
             ) from error
         temporary.replace(target)
+    else:
+        temporary.unlink()
+
+
+@contextmanager
+def locked(target: str | Path) -> Iterator[None]:
+    """Keep other processes from writing `target` while the body runs; lock file `<target>.lock`.
+
+    The lock belongs to the process and ends with it, however it ends.
+
+    Raises E3DError, naming the holder, when another process has the lock.
+    """
+    target = Path(target)
+    path = target.with_name(f"{target.name}.lock")
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0.2)  # tries again where a holder has just removed the file
+    except Timeout:
+        raise E3DError(
+            f"{target} is being written by {_holder(path)}; wait until it ends, or choose another "
+            "output file"
+        ) from None
+    except OSError as error:
+        raise WriteError(target, f"{error.strerror} in {path.parent}") from error
+    try:
+        with suppress(OSError):  # a full disk must not matter here
+            path.write_text(f"process {os.getpid()} on {gethostname()}", encoding="utf-8")
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # still ours: nobody else can hold it
+        lock.release()
+
+
+def _holder(lock: Path) -> str:
+    try:
+        return lock.read_text(encoding="utf-8") or "another process"
+    except OSError:  # released a moment ago
+        return "another process"
 
 
 def sha256(path: str | Path) -> str:

@@ -105,22 +105,34 @@ def map_resumable(
     failed ones again. renew_after: items per process until it is replaced (0: never). `function`
     and items must be picklable.
 
-    Returns the items left out, each with its reason. Raises E3DError when `out` exists, when there
-    is no item or two have the same key, when no item (with `complete`: not every one) succeeds, and
-    when a partial result has disappeared; WorkerDied; and WriteError when the disk is full.
+    Returns the items left out, each with its reason. Raises E3DError when there is no item or two
+    have the same key, when another process writes `out`, when `out` exists or appears before it is
+    written, when no item (with `complete`: not every one) succeeds, and when a partial result has
+    disappeared; WorkerDied; and WriteError when the disk is full.
     """
-    if out.exists():
-        raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
     tasks = _tasks(items, out, key)
-    _compute(function, tasks, unit, n_workers, renew_after, progress)
+    with files.locked(out):
+        if out.exists():
+            raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
+        _compute(function, tasks, unit, n_workers, renew_after, progress)
+        return _finish(tasks, out, assemble, complete)
+
+
+def _finish(
+    tasks: Sequence[tuple[_Item, Path]],
+    out: Path,
+    assemble: Callable[[list[Path], Path], None],
+    complete: bool,
+) -> list[tuple[_Item, str]]:
+    """Write the output from the partial results; the items left out with their reasons."""
     left_out = [(item, _recorded(path)) for item, path in tasks if not path.exists()]
-    if len(left_out) == len(items) or (complete and left_out):
+    if len(left_out) == len(tasks) or (complete and left_out):
         for _, path in tasks:
             _reason(path).unlink(missing_ok=True)
-        if len(left_out) == len(items):
+        if len(left_out) == len(tasks):
             shutil.rmtree(_folder(out))
         raise E3DError(
-            f"{len(left_out)} of {len(items)} items of {out} failed; first reason: {left_out[0][1]}"
+            f"{len(left_out)} of {len(tasks)} items of {out} failed; first reason: {left_out[0][1]}"
         )
     with files.replacing(out, overwrite=False) as new:
         assemble([path for _, path in tasks if path.exists()], new)

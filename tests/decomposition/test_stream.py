@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from e3d import files
 from e3d.chemistry import bonding
 from e3d.data.dataset import TYPE_NAMES, Dataset, conformations
 from e3d.decomposition import edges, maps, stream
@@ -245,6 +246,41 @@ def e3d(*arguments: object, **options) -> subprocess.CompletedProcess:
         [sys.executable, "-m", "e3d", "decompose", *map(str, arguments)],
         capture_output=True, text=True, check=False, cwd=ROOT, timeout=300, **options,
     )  # fmt: skip
+
+
+def test_a_second_call_is_refused_while_the_first_runs(few: Path, checkpoint: Path) -> None:
+    out = few.parent / "out.h5"
+    with files.locked(out):
+        done = e3d(few, "--model", checkpoint, "--out", out)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"e3d: {out} is being written by process {os.getpid()} on ")
+    assert [p.name for p in few.parent.iterdir()] == ["few.h5"]
+
+
+def test_an_old_output_is_replaced_but_not_one_that_appears_meanwhile(
+    few: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = few.parent / "out.h5"
+    out.write_text("old")
+    decompose_dataset(few, checkpoint, out, n_workers=1)
+    whole = out.read_bytes()
+    out.unlink()
+    write = stream._write
+
+    def meddling(*arguments: object) -> None:
+        write(*arguments)
+        out.write_text("another's")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream, "_write", meddling)
+        with pytest.raises(E3DError, match="is left as it is"):
+            decompose_dataset(few, checkpoint, out, n_workers=1)
+    assert out.read_text() == "another's"
+    out.unlink()
+    decompose_dataset(few, checkpoint, out, n_workers=1)
+    assert out.read_bytes() == whole
+    assert sorted(p.name for p in few.parent.iterdir()) == ["few.h5", "out.h5"]
 
 
 @pytest.mark.slow

@@ -160,6 +160,23 @@ def test_a_killed_call_leaves_nothing_running_and_resumes(labelled: Path, tmp_pa
     assert contents(out) == contents(labelled)
 
 
+def test_of_two_calls_into_one_file_one_is_refused_and_no_molecule_is_lost(tmp_path: Path) -> None:
+    listed, out = tmp_path / "list.smi", tmp_path / "out" / "both.h5"
+    names = ["C", "CC", "CCC", "CO", "N", "O"]
+    listed.write_text("\n".join(names))
+    command = [sys.executable, "-m", "e3d", "label", listed, "--method", "gfn2", "--out", out,
+               "--frames", "0", "--workers", "1"]  # fmt: skip
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=300)[1].splitlines() for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1]
+    winner = next(process for process in both if process.returncode == 0)
+    (line,) = next(lines for lines, p in zip(said, both, strict=True) if p is not winner)
+    assert line.startswith(f"e3d: {out} is being written by process {winner.pid} on ")
+    with Dataset(out) as dataset:
+        assert sorted(dataset.names) == names
+    assert list(out.parent.iterdir()) == [out]
+
+
 def finished(folder: Path) -> list[Path]:
     """Partial results of the call that writes into this folder."""
     return [path for path in folder.glob("*.parts/*") if not path.suffix]

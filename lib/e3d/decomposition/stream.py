@@ -96,24 +96,27 @@ def decompose_dataset(
     partial file of another data set, model or binning is an error, because it may hold hours of
     work.
 
-    Raises E3DError for bad input, and then leaves nothing behind; and when a process dies or the
-    disk is full, and then the partial file stays.
+    An `out` that exists is replaced, but not one that appears in the meantime.
+
+    Raises E3DError for bad input, and then leaves nothing behind; when another process writes
+    `out`; and when a process dies or the disk is full, and then the partial file stays.
     """
     out = Path(out)
     job = _Job(Path(dataset), Path(model), trust, length_step, energy_step)
     data, network = job.open()
-    with data:
+    with data, files.locked(out):
+        replace_out = out.exists()
         if out.is_dir() or (out.exists() and out.samefile(dataset)):
             raise E3DError(f"{out} is a folder or the data set itself; choose another output file")
         list(edges.decompose(network, []))  # refuses a model that is no sum over edges
         unfinished = out.with_name(f"{out.name}.partial")
         total = _add_up(job, data, network, unfinished, n_workers, progress)
-    if not total.n_conformations:
+        if total.n_conformations:
+            files.publish(unfinished, out, overwrite=replace_out)
+            return total
         unfinished.unlink(missing_ok=True)
-        reasons = ", ".join(f"{count} {reason}" for reason, count in total.left_out.items())
-        raise E3DError(f"{dataset} has no conformation to decompose: {reasons or 'it is empty'}")
-    unfinished.replace(out)
-    return total
+    reasons = ", ".join(f"{count} {reason}" for reason, count in total.left_out.items())
+    raise E3DError(f"{dataset} has no conformation to decompose: {reasons or 'it is empty'}")
 
 
 def _add_up(
