@@ -21,7 +21,7 @@ RUNS = ["model-s0", "model-s1"]
 ADDITIVE = Additive({"C-H": -4.0, "C-C": -3.0}, {}, {}, 0.0)
 KNOTS = spline_knots(0.5, 4.0, 0.25)
 PAIR = PairPotential(KNOTS, {("C", "H"): np.full(len(KNOTS) - 1, -2.0)})
-NULLS = nulls.FittedNulls(ADDITIVE, PAIR, {"untrained-s0": -300.0})
+NULLS = nulls.FittedNulls(ADDITIVE, PAIR, {"untrained-s0": -300.0}, atomic_energies={})
 
 
 def bond_table(rows: list[tuple[str, str, float]]) -> pd.DataFrame:

@@ -1,4 +1,7 @@
-"""The nulls recover what was planted into labels, and say so when labels do not determine it."""
+"""The nulls recover what was planted into labels, and are read as they were written."""
+
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +12,7 @@ from e3d.chemistry.bonding import embed, mapped_smiles, parse_smiles
 from e3d.data import dataset, split
 from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
-from e3d.models import additive, pair
+from e3d.models import additive, nulls, pair
 
 ZERO = {"H": -13.6, "C": -1030.0, "N": -1486.0, "O": -2043.0}
 SMILES = ("C", "CC", "C=C", "C#C", "CO", "C=O", "O", "CCO", "OCO", "[H][H]")
@@ -179,3 +182,81 @@ def test_scale_factor_is_found_again(factor: float, sums: list[float]) -> None:
 def test_scale_of_nothing_is_refused() -> None:
     with pytest.raises(E3DError, match="no scale to match"):
         additive.scale_factor(np.ones(2), np.zeros(2))
+
+
+def same(one: nulls.FittedNulls, other: nulls.FittedNulls) -> None:
+    """Raises unless all numbers are the same, NaN included."""
+    for part, of_other in zip(one[:2], other[:2], strict=True):
+        np.testing.assert_equal(asdict(part), asdict(of_other))
+    assert one[2:] == other[2:]
+
+
+NUMBERS = st.floats(-1e6, 1e6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    energies=st.lists(st.one_of(NUMBERS, st.just(float("nan"))), min_size=2, max_size=2),
+    coefficients=st.lists(NUMBERS, min_size=len(KNOTS) - 1, max_size=len(KNOTS) - 1),
+    factor=NUMBERS,
+)
+def test_reading_gives_the_numbers_that_were_written(
+    tmp_path_factory: pytest.TempPathFactory,
+    energies: list[float],
+    coefficients: list[float],
+    factor: float,
+) -> None:
+    classes = dict(zip(("C#N", "H-O"), energies, strict=True))
+    written = nulls.FittedNulls(
+        additive.Additive(classes, dict.fromkeys(classes, float("nan")), {"C#N": 1, "H-O": 4}, 0.1),
+        pair.PairPotential(KNOTS, {("C", "Si"): np.array(coefficients)}, 1e-6),
+        {"untrained-s100": factor},
+        {"H": -13.6 / 3},
+    )
+    folder = tmp_path_factory.mktemp("nulls") / "dft"
+    nulls.write_nulls(folder, written)
+    same(nulls.read_nulls(folder), written)
+    np.testing.assert_equal(asdict(nulls.read_pair(folder / "pair.json")), asdict(written.pair))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    fitted = additive.Additive({"C-H": -4.0}, {"C-H": 0.1}, {"C-H": 3}, 0.1)
+    coefficients = {("C", "H"): np.ones(len(KNOTS) - 1)}
+    potential = pair.PairPotential(KNOTS, coefficients, 1.0)
+    nulls.write_nulls(tmp_path, nulls.FittedNulls(fitted, potential, {"untrained-s0": 2.0}, ZERO))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["additive", "pair", "untrained", "atomic_energies"])
+@pytest.mark.parametrize("text", [None, "", '{"knots_A": [0.5, ', "[]", '{"C-H": "x"}', "\x80"])
+def test_a_missing_or_damaged_file_is_named(folder: Path, name: str, text: str | None) -> None:
+    path = folder / f"{name}.json"
+    path.unlink()
+    if text is not None:
+        path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(E3DError, match=rf"{name}\.json.*stage `nulls`") as caught:
+        nulls.read_nulls(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "problem"),
+    [
+        ("pair", '"C-H"', '"CH"', "unpack"),
+        ("pair", "0.4", "9.0", "do not rise"),
+        ("pair", '"penalty"', '"penality"', "penalty"),
+        ("pair", '"C-H": [\n   1.0', '"C-H": [\n   NaN', "finite coefficients of C-H"),
+        ("additive", '"n_molecules": {\n  "C-H"', '"n_molecules": {\n  "C-C"', "different classes"),
+        ("untrained", "2.0", "Infinity", "not finite"),
+    ],
+)
+def test_other_content_is_refused(
+    folder: Path, name: str, old: str, new: str, problem: str
+) -> None:
+    path = folder / f"{name}.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+    with pytest.raises(E3DError, match=problem):
+        nulls.read_nulls(folder)

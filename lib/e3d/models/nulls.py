@@ -1,27 +1,44 @@
-"""TODO docstring."""
+"""The nulls that every claim is held against, fitted to one set of labels, and their files.
+
+`additive` gives every bond class one energy (`e3d.models.additive`), `pair` is the best sum of pair
+potentials (`e3d.models.pair`), `untrained` the edge energies of a network with random weights times
+one factor. The fourth null, `shuffled`, is a network trained on permuted labels.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
 
+from e3d import files
 from e3d.chemistry.bonding import elements_of
 from e3d.data.dataset import Molecule
 from e3d.data.split import in_fold
+from e3d.errors import E3DError
 from e3d.models.additive import Additive, fit_additive, scale_factor
 from e3d.models.pair import PairPotential, fit_pair
 from e3d.units import KCAL_PER_MOL_PER_EV
 
+_Decoded = TypeVar("_Decoded")
+
 
 class FittedNulls(NamedTuple):
-    """The nulls of one set of labels; untrained: scale factor by name of the untrained run."""
+    """The nulls of one set of labels.
+
+    untrained: scale factor by name of the untrained run; atomic_energies: μ of each element in eV,
+    the zero of the labels, which the energies of `additive` and `pair` are binding energies to.
+    """
 
     additive: Additive
     pair: PairPotential
     untrained: dict[str, float]
+    atomic_energies: dict[str, float]
 
 
 def fit_nulls(
@@ -47,6 +64,7 @@ def fit_nulls(
                  knots=knots, energy_weight=energy_weight, penalties=penalties),
         {str(run): scale_factor(rows["label_eV"].to_numpy(), rows["model_eV"].to_numpy())
          for run, rows in seen.groupby("run")},
+        dict(atomic_energies),
     )  # fmt: skip
 
 
@@ -61,3 +79,95 @@ def pair_energies(table: pd.DataFrame, pair: PairPotential) -> np.ndarray:
 def pair_bdes(table: pd.DataFrame, pair: PairPotential) -> np.ndarray:
     """−ε_ij of the pair null in kcal/mol, positive when bound, of every bond of a bond table."""
     return pair_energies(table, pair) * -KCAL_PER_MOL_PER_EV
+
+
+def write_nulls(folder: str | Path, nulls: FittedNulls) -> None:
+    """Write `additive.json`, `pair.json`, `untrained.json` and `atomic_energies.json`.
+
+    Energies in eV, knots in Å; floats in full, so that `read_nulls` gives the same numbers.
+    """
+    additive, pair = nulls.additive, nulls.pair
+    contents = {
+        "additive": {
+            "energies_eV": _nan_as_none(additive.energies), "std_eV": _nan_as_none(additive.std),
+            "n_molecules": additive.n_molecules, "rmse_eV_per_bond": additive.rmse,
+        },
+        "pair": {
+            "knots_A": pair.knots.tolist(), "penalty": pair.penalty,
+            "coefficients_eV": {"-".join(k): c.tolist() for k, c in pair.coefficients.items()},
+        },
+        "untrained": nulls.untrained,
+        "atomic_energies": nulls.atomic_energies,
+    }  # fmt: skip
+    for name, content in contents.items():
+        with files.replacing(Path(folder) / f"{name}.json") as path:
+            path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def _nan_as_none(energies: Mapping[str, float]) -> dict[str, float | None]:
+    return {name: None if math.isnan(value) else value for name, value in energies.items()}
+
+
+def read_nulls(folder: str | Path) -> FittedNulls:
+    """The nulls that `write_nulls` wrote, number for number.
+
+    Raises E3DError when a file is missing or damaged.
+    """
+    folder = Path(folder)
+    return FittedNulls(
+        _read(folder / "additive.json", _additive),
+        read_pair(folder / "pair.json"),
+        _read(folder / "untrained.json", _numbers),
+        _read(folder / "atomic_energies.json", _numbers),
+    )
+
+
+def read_pair(path: str | Path) -> PairPotential:
+    """The pair null alone, from its `pair.json`. Raises E3DError as `read_nulls` does."""
+    return _read(Path(path), _pair)
+
+
+def _read(path: Path, decode: Callable[[Any], _Decoded]) -> _Decoded:
+    try:
+        return decode(json.loads(path.read_text()))
+    except OSError as error:
+        raise E3DError(
+            f"cannot read {path}: {error.strerror}; the stage `nulls` makes it"
+        ) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise E3DError(
+            f"{path} is not as it was written ({type(error).__name__}: {error}); delete it and run "
+            "the stage `nulls` again"
+        ) from error
+
+
+def _numbers(content: Any) -> dict[str, float]:
+    numbers = {str(name): float(value) for name, value in content.items()}
+    if not all(map(math.isfinite, numbers.values())):
+        raise ValueError("a number is not finite")
+    return numbers
+
+
+def _additive(content: Any) -> Additive:
+    energies, std = (
+        {str(name): math.nan if value is None else float(value) for name, value in part.items()}
+        for part in (content["energies_eV"], content["std_eV"])
+    )
+    counts = {str(name): int(count) for name, count in content["n_molecules"].items()}
+    if not energies.keys() == std.keys() == counts.keys():
+        raise ValueError("energies, errors and numbers of molecules are of different classes")
+    return Additive(energies, std, counts, float(content["rmse_eV_per_bond"]))
+
+
+def _pair(content: Any) -> PairPotential:
+    knots = np.array(content["knots_A"], dtype=float)
+    coefficients = {}
+    for name, values in content["coefficients_eV"].items():
+        first, second = name.split("-")
+        coefficients[first, second] = np.array(values, dtype=float)
+    if knots.ndim != 1 or not (np.diff(knots) > 0).all():
+        raise ValueError("the knots do not rise")
+    for pair, values in coefficients.items():
+        if values.shape != (len(knots) - 1,) or not np.isfinite(values).all():
+            raise ValueError(f"expected {len(knots) - 1} finite coefficients of {'-'.join(pair)}")
+    return PairPotential(knots, coefficients, float(content["penalty"]))
