@@ -1,12 +1,22 @@
-"""Small models with random weights, molecules with made-up labels, a pair potential, a record."""
+"""Small models with random weights, molecules with made-up labels, a pair potential, a record.
+
+What a worker process is to call must be defined here: it cannot import a test.
+"""
 
 import numpy as np
+from ase import Atoms
+from scipy.sparse.csgraph import shortest_path
 
 from chapters.dynamics.trajectories import Record
 from e3d.chemistry.bonding import bond_pairs, embed, from_mapped_smiles, mapped_smiles, parse_smiles
+from e3d.chemistry.xtb import relax, single_point
 from e3d.data.dataset import Molecule
+from e3d.decomposition.edges import Decomposition
+from e3d.errors import E3DError
+from e3d.labels.fragments import unpaired_electrons
 from e3d.models.allegro import Model, _as_model, build
 from e3d.models.pair import PairPotential, spline_knots
+from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 TYPES = ["H", "C", "N", "O"]
 
@@ -70,3 +80,29 @@ def torn(smiles: str = "O", bond: int = 0, n_frames: int = 21) -> Record:
         entry.atomic_numbers, 2.0 * np.arange(n_frames), positions, zeros, zeros, orders, orders,
         zeros,
     )  # fmt: skip
+
+
+def relaxed_by_gfn2(smiles: str) -> Atoms:
+    """As `fragments.relaxed`, at a level that takes no time; fails for water, as some must."""
+    if smiles == "O":
+        raise E3DError("water is left out")
+    graph = parse_smiles(smiles)
+    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
+    unpaired = unpaired_electrons(smiles)
+    positions = np.zeros((1, 3))
+    if len(numbers) > 1:
+        positions = relax(numbers, embed(graph, seed=1), unpaired=unpaired)
+    energy = single_point(numbers, positions / ANGSTROM_PER_BOHR, unpaired=unpaired).energy
+    info = {"smiles": smiles, "unpaired": unpaired, "energy_eV": energy * EV_PER_HARTREE,
+            "spin_square": 0.75 * unpaired}  # fmt: skip
+    return Atoms(numbers, positions, info=info)
+
+
+def by_bonds_apart(decomposition: Decomposition, bonds: np.ndarray) -> dict[int, float]:
+    """Σε in eV of the pairs of a molecule that are 1, 2, 3, … bonds apart; 0: between fragments."""
+    n_atoms = len(decomposition.atomic_numbers)
+    graph = np.zeros((n_atoms, n_atoms))
+    graph[tuple(bonds.T)] = 1
+    apart = shortest_path(graph, directed=False, unweighted=True)[tuple(decomposition.edge_index)]
+    numbers = np.where(np.isfinite(apart), apart, 0).astype(int)
+    return dict(enumerate(np.bincount(numbers, decomposition.edge_energies).tolist()))

@@ -41,7 +41,7 @@ def balance(
 
     atomic_energies: the zero of the labels' binding energies in eV. Columns: molecule, smiles
     (canonical), i, j, class; `bare` (−ε), `across` (−Σε of the other pairs across the cut) and
-    `geminal`, the part of `across` from atoms two bonds apart, all positive when bound; `error`, the
+    `geminal`, the part of `across` of atoms two bonds apart, all positive when bound; `error`, the
     models' binding energy of the molecule minus its label. Raises E3DError as `decompose` and
     `relaxed_index` do.
     """
@@ -86,8 +86,8 @@ def _cuts(entry: Molecule, pairs: Pairs) -> Iterable[dict]:
 def deviation_parts(bonds: pd.DataFrame, reference: str) -> pd.DataFrame:
     """The deviation of every bond by its `TERMS`: columns that add up to bare − reference.
 
-    bonds: columns bare, across, error and `reference` (D_e), in kcal/mol. `across` has the sign with
-    which it enters the deviation: negative where the other pairs bind.
+    bonds: columns bare, across, error and `reference` (D_e), in kcal/mol. `across` takes its sign in
+    the deviation: negative where the other pairs bind.
     """
     deviation = bonds["bare"] - bonds[reference]
     parts = pd.DataFrame({"across": -bonds["across"], "error": bonds["error"]})

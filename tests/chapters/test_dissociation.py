@@ -1,35 +1,15 @@
-"""What breaking a bond severs: an identity that holds, and cuts that are found."""
+"""Energy balance of bond dissociation: an identity that holds, and pairs across the cut."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
-from hypothesis import given
-from hypothesis import strategies as st
 from examples import labelled, random_model
 
 from chapters import dissociation
-from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles
+from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles, side
 from e3d.decomposition.edges import decompose, pair_energies
 from e3d.units import KCAL_PER_MOL_PER_EV
-
-
-def test_cutting_a_bond_tells_the_sides_apart() -> None:
-    bonds = np.array([[0, 1], [1, 2], [2, 3], [3, 1]])  # a tail on a ring of three
-    side = dissociation.side_of(bonds, 0, 4)
-    assert side is not None
-    assert side.tolist() == [True, False, False, False]
-    assert all(dissociation.side_of(bonds, k, 4) is None for k in (1, 2, 3))
-
-
-@given(st.integers(2, 7), st.randoms(use_true_random=False))
-def test_a_tree_falls_in_two_at_every_bond(n_atoms: int, random) -> None:  # type: ignore[no-untyped-def]
-    bonds = np.array([[random.randrange(k), k] for k in range(1, n_atoms)])
-    for k, (i, j) in enumerate(bonds):
-        side = dissociation.side_of(bonds, k, n_atoms)
-        assert side is not None
-        assert side[i]
-        assert not side[j]
 
 
 def test_bond_across_and_inside_make_up_the_whole() -> None:
@@ -42,11 +22,9 @@ def test_bond_across_and_inside_make_up_the_whole() -> None:
     total = -KCAL_PER_MOL_PER_EV * pairs.energies.sum()
     assert table["error"].to_numpy() == pytest.approx(total - KCAL_PER_MOL_PER_EV * 7.0)
     for row in table.to_dict("records"):
-        bonds = bond_pairs(from_mapped_smiles(entry.smiles))
-        number = bonds.tolist().index([row["i"], row["j"]])
-        side = dissociation.side_of(bonds, number, len(entry.atomic_numbers))
-        assert side is not None
-        inside = side[pairs.pairs[:, 0]] == side[pairs.pairs[:, 1]]
+        moved = side(from_mapped_smiles(entry.smiles), row["i"], row["j"])
+        first, second = np.isin(pairs.pairs, moved).T
+        inside = first == second
         kept = -KCAL_PER_MOL_PER_EV * pairs.energies[inside].sum()
         assert row["bare"] + row["across"] + kept == pytest.approx(total)
 

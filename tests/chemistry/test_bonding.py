@@ -8,15 +8,19 @@ from rdkit import Chem
 
 from e3d.chemistry.bonding import (
     bond_class,
+    bond_lengths,
     bond_pairs,
     canonical_smiles,
     check_closed_shell,
+    check_electrons,
+    cut,
     embed,
     from_mapped_smiles,
     keeps_its_bonds,
     mapped_smiles,
     parse_smiles,
     perceive,
+    side,
 )
 from e3d.data.dataset import Dataset
 from e3d.errors import E3DError
@@ -133,3 +137,60 @@ def test_ions_radicals_and_bonds_without_class_are_refused(smiles: str, cause: s
 
 def test_zwitterions_are_neutral() -> None:
     check_closed_shell(parse_smiles("C[N+](=O)[O-]"))
+
+
+def test_electrons_come_in_pairs_but_for_the_unpaired() -> None:
+    check_electrons(np.array([8, 1]), 1)
+    check_electrons(np.array([6]), 2)
+    with pytest.raises(E3DError, match="9 electrons cannot have 0 unpaired"):
+        check_electrons(np.array([8, 1]), 0)
+
+
+def test_lengths_of_one_geometry_and_of_several() -> None:
+    positions = np.array([[0.0, 0.0, 0.0], [3.0, 4.0, 0.0], [0.0, 0.0, 2.0]])
+    pairs = np.array([[0, 1], [2, 0]])
+    assert bond_lengths(positions, pairs).tolist() == [5.0, 2.0]
+    several = np.stack([positions, 2 * positions])
+    assert bond_lengths(several, pairs).tolist() == [[5.0, 2.0], [10.0, 4.0]]
+    assert bond_lengths(positions, pairs[:0]).shape == (0,)
+
+
+def test_lengths_to_images_agree_with_ase() -> None:
+    from ase.build import bulk
+    from ase.neighborlist import neighbor_list
+
+    atoms = bulk("Si") * (2, 1, 1)
+    atoms.rattle(0.05, seed=1)
+    i, j, shifts, expected = neighbor_list("ijSd", atoms, 3.0)
+    assert np.any(shifts)
+    found = bond_lengths(
+        atoms.positions, np.column_stack([i, j]), shifts=shifts, cell=atoms.cell.array
+    )
+    np.testing.assert_allclose(found, expected)
+
+
+def test_the_sides_of_a_cut_bond() -> None:
+    tail = Chem.MolFromSmiles("C1CC1C")  # atom 3 is a tail on a ring of three
+    assert side(tail, 2, 3) == (3,)
+    assert side(tail, 3, 2) == (0, 1, 2)
+    assert side(tail, 0, 1) == (0, 1, 2, 3)  # a ring stays in one piece
+
+
+@given(st.integers(2, 7), st.randoms(use_true_random=False))
+def test_a_tree_falls_in_two_at_every_bond(n_atoms: int, random) -> None:
+    tree = Chem.RWMol()
+    for k in range(n_atoms):
+        tree.AddAtom(Chem.Atom("C"))
+        if k:
+            tree.AddBond(random.randrange(k), k, Chem.BondType.SINGLE)
+    for i, j in bond_pairs(tree).tolist():
+        first, second = side(tree, j, i), side(tree, i, j)
+        assert i in first
+        assert j in second
+        assert sorted(first + second) == list(range(n_atoms))
+
+
+def test_cutting_leaves_the_molecule_as_it_was() -> None:
+    ethane = parse_smiles("CC")
+    assert cut(ethane, 0, 1).GetNumBonds() == 6
+    assert ethane.GetNumBonds() == 7

@@ -10,9 +10,10 @@ from scipy.spatial.transform import Rotation
 
 from e3d import parallel
 from e3d.chemistry import bond_orders, dft, xtb
-from e3d.data.dataset import Molecule
+from e3d.data.dataset import Dataset, Molecule
 from e3d.errors import E3DError
 from e3d.labels import bond_strengths
+from e3d.paths import DATA
 from e3d.units import ANGSTROM_PER_BOHR
 
 pytestmark = [
@@ -108,10 +109,20 @@ def water(name: str = "water") -> Molecule:
     )  # fmt: skip
 
 
+def test_wiberg_table_names_the_bonds_of_the_data_set() -> None:
+    with Dataset(DATA / "dft-small.h5") as dataset:
+        some = [m for m in dataset.usable() if len(m.atomic_numbers) == 6][:3]
+    table = bond_strengths.wiberg_table(some)
+    assert list(table) == ["molecule", "i", "j", "wiberg"]
+    assert set(table["molecule"]) == {m.name for m in some}
+    assert (table["i"] < table["j"]).all()
+    assert table["wiberg"].between(0.5, 3.2).all()
+
+
 def test_one_row_per_bond_and_finished_molecules_are_kept(tmp_path: Path) -> None:
     out = tmp_path / "witnesses.csv"
     done = pd.DataFrame({"molecule": ["done"], "class": ["H-O"], "mayer": [7.0]})
-    piece = parallel.piece_of(out, "done")
+    piece = parallel.partial_path(out, "done")
     piece.parent.mkdir()
     done.to_csv(piece, index=False)
     both = [water("done"), water()]

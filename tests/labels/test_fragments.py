@@ -5,12 +5,14 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+import pandas as pd
 import pytest
 from ase import Atoms
+from examples import labelled, relaxed_by_gfn2
 
-from e3d import parallel, units
-from e3d.chemistry import dft, xtb
-from e3d.chemistry.xtb import gfn2, relax
+from e3d import parallel
+from e3d.chemistry import bonding, dft, xtb
+from e3d.chemistry.xtb import single_point
 from e3d.data.dataset import Dataset
 from e3d.errors import E3DError
 from e3d.labels import fragments
@@ -52,8 +54,8 @@ def test_only_the_classes_asked_for() -> None:
 def test_atoms_and_spins_are_kept() -> None:
     for smiles in ("CC(N)=O", "C=CC=O", "CNO", "OO"):
         for bond in dissociations(smiles, SINGLE):
-            graphs = [fragments.molecule.parse_smiles(name) for name in bond.fragments]
-            whole = fragments.molecule.parse_smiles(smiles)
+            graphs = [bonding.parse_smiles(name) for name in bond.fragments]
+            whole = bonding.parse_smiles(smiles)
             assert sum(g.GetNumAtoms() for g in graphs) == whole.GetNumAtoms()
             assert [fragments.unpaired_electrons(name) for name in bond.fragments] == [1, 1]
 
@@ -73,28 +75,11 @@ def test_the_bonds_of_a_data_set_are_those_of_its_smiles() -> None:
         assert ((ends[:, 0] == 1) == hydrogens).all()
 
 
-def by_gfn2(smiles: str) -> Atoms:
-    """As `fragments.relaxed`, at a level that takes no time; fails for water, as some must."""
-    if smiles == "O":
-        raise E3DError("water is left out")
-    graph = fragments.molecule.parse_smiles(smiles)
-    numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
-    unpaired = fragments.unpaired_electrons(smiles)
-    positions = np.zeros((1, 3))
-    if len(numbers) > 1:
-        start = fragments.molecule.embed(graph, seed=1)
-        positions = relax(numbers, start, unpaired=unpaired)
-    energy, _ = gfn2(numbers, positions / units.ANGSTROM_PER_BOHR, unpaired=unpaired)
-    info = {"smiles": smiles, "unpaired": unpaired, "energy_eV": energy * EV_PER_HARTREE,
-            "spin_square": 0.75 * unpaired}  # fmt: skip
-    return Atoms(numbers, positions, info=info)
-
-
 def test_species_are_written_once_and_read_back(tmp_path: Path) -> None:
     out = tmp_path / "species.xyz"
     bonds = [bond for smiles in ("C", "CO", "O") for bond in dissociations(smiles, SINGLE)]
     names = {name for bond in bonds for name in (bond.parent, *bond.fragments)}
-    left_out = label_species(names, out, calculate=by_gfn2, n_workers=2, progress=False)
+    left_out = label_species(names, out, calculate=relaxed_by_gfn2, n_workers=2, progress=False)
     assert left_out == {"O": "water is left out"}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["species.xyz"]
     species = read_species(out)
@@ -106,23 +91,35 @@ def test_species_are_written_once_and_read_back(tmp_path: Path) -> None:
     assert methane["fragment_bde_kcal_per_mol"] == pytest.approx(parts * KCAL_PER_MOL_PER_EV)
     assert table["fragment_bde_kcal_per_mol"].between(60, 160).all()
     with pytest.raises(E3DError, match="never overwritten"):
-        label_species(names, out, calculate=by_gfn2, progress=False)
+        label_species(names, out, calculate=relaxed_by_gfn2, progress=False)
 
 
 def test_an_interrupted_call_goes_on(tmp_path: Path) -> None:
     out = tmp_path / "species.xyz"
-    done = by_gfn2("C")
+    done = relaxed_by_gfn2("C")
     done.info["energy_eV"] = -1.0  # to be recognised
-    piece = parallel.piece_of(out, "C")
+    piece = parallel.partial_path(out, "C")
     piece.parent.mkdir()
     ase.io.write(piece, done, format="extxyz")
-    label_species(["C", "[CH3]"], out, calculate=by_gfn2, n_workers=1, progress=False)
+    label_species(["C", "[CH3]"], out, calculate=relaxed_by_gfn2, n_workers=1, progress=False)
     assert read_species(out).loc["C", "energy_eV"] == -1.0
+
+
+def test_equivalent_bonds_have_the_bde_of_their_kind_and_unknown_fragments_none() -> None:
+    molecules = [labelled("CO"), labelled("CCO"), labelled("O")]
+    energies = {"CO": -10.0, "C[O]": -6.0, "[CH2]O": -6.5, "[H]": -1.0, "O": -5.0}
+    species = pd.Series(energies).to_frame("energy_eV")
+    found = fragments.fragment_bdes_of_bonds(molecules, ["C-H", "H-O"], species)
+    assert found["smiles"].unique().tolist() == ["CO"]  # OH is not known, nor ethanol
+    by_class = found.groupby("class")["fragment_bde_kcal_per_mol"].agg(["size", "min", "max"])
+    assert by_class["size"].to_dict() == {"C-H": 3, "H-O": 1}
+    expected = [2.5 * KCAL_PER_MOL_PER_EV, 3.0 * KCAL_PER_MOL_PER_EV]
+    assert by_class["min"].tolist() == by_class["max"].tolist() == pytest.approx(expected)
 
 
 def test_nothing_relaxed_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(E3DError, match="water is left out"):
-        label_species(["O"], tmp_path / "o.xyz", calculate=by_gfn2, progress=False)
+        label_species(["O"], tmp_path / "o.xyz", calculate=relaxed_by_gfn2, progress=False)
 
 
 def test_another_file_is_refused(tmp_path: Path) -> None:
@@ -155,7 +152,9 @@ def test_a_radical_beside_a_double_bond_leaves_its_saddle_point() -> None:
     angles = [Atoms(numbers, p).get_angle(1, 0, 2) for p in (straight, bent)]
     assert angles[0] > 175
     assert angles[1] == pytest.approx(124, abs=8)
-    energies = [xtb.gfn2(numbers, p / ANGSTROM_PER_BOHR, unpaired=1)[0] for p in (straight, bent)]
+    energies = [
+        single_point(numbers, p / ANGSTROM_PER_BOHR, unpaired=1).energy for p in (straight, bent)
+    ]
     assert energies[1] < energies[0]
 
 
@@ -181,7 +180,7 @@ def test_a_dft_minimum_has_small_forces() -> None:
     gradient = mean_field.nuc_grad_method().kernel()
     forces = gradient * EV_PER_HARTREE / ANGSTROM_PER_BOHR
     assert np.linalg.norm(forces, axis=1).max() < 0.06
-    bonds = np.linalg.norm(found[1:] - found[0], axis=1)
+    bonds = bonding.bond_lengths(found, np.array([[0, 1], [0, 2]]))
     assert bonds[0] == pytest.approx(bonds[1], abs=0.005)
     assert 0.94 < bonds[0] < 1.0
     del mean_field

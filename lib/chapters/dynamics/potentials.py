@@ -93,7 +93,7 @@ def gfn2(electronic_K: float | int) -> Potential:
 
 
 def gfn2_point(molecule: Atoms, electronic_K: float | int) -> SinglePoint:
-    """`single_point` of a molecule; all NaN where the SCF does not converge, as in torn molecules."""
+    """`single_point` of a molecule; all NaN where the SCF does not converge."""
     bohr = molecule.positions / ANGSTROM_PER_BOHR
     try:
         return single_point(molecule.numbers, bohr, electronic_K=electronic_K)

@@ -20,13 +20,12 @@ from ase import Atoms
 
 from chapters.dynamics import potentials
 from chapters.dynamics.simulation import Protocol, Trajectory, simulate
-from e3d import files
 from e3d.chemistry import bonding
 from e3d.data import split
 from e3d.data.dataset import DAMAGED, Molecule, bond_classes, relaxed_index
 from e3d.errors import E3DError
 from e3d.models.pair import PairPotential
-from e3d.parallel import discard, map_resumable
+from e3d.parallel import map_resumable
 from e3d.units import EV_PER_HARTREE
 
 #: Tasks per worker before the pool is renewed: GFN2-xTB slows down in a process that has run long.
@@ -140,22 +139,21 @@ def run_tasks(
 ) -> None:
     """Run tasks in a pool and write all trajectories, in the order of the tasks, to `out`.
 
-    Finished tasks are kept beside `out` until it is complete; calling again goes on. Raises
-    E3DError as `work_through` does, when a task names an unknown molecule, and when one fails.
+    An interrupted call resumes. Raises E3DError when a task names an unknown molecule, when one
+    fails, and as `map_resumable` does.
     """
     known = {m.name: m for m in molecules}
     if unknown := sorted({name for task in tasks for name in task.molecules} - known.keys()):
         raise E3DError(f"no molecule is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    out = Path(out)
-    found, failed = map_resumable(
-        partial(work, molecules=known, potential=potential), tasks, out, key=_key, unit="task",
-        n_workers=n_workers, renew_after=TASKS_PER_WORKER, progress=progress,
+    map_resumable(
+        partial(work, molecules=known, potential=potential), tasks, Path(out), _join, key=_key,
+        complete=True, unit="task", n_workers=n_workers, renew_after=TASKS_PER_WORKER,
+        progress=progress,
     )  # fmt: skip
-    if failed:
-        raise E3DError(f"{len(failed)} of {len(tasks)} tasks failed: {next(iter(failed.values()))}")
-    with files.replacing(out) as temporary:
-        write(temporary, (record for piece in found.values() for record in read(piece)))
-    discard(out)
+
+
+def _join(paths: list[Path], new: Path) -> None:
+    write(new, (record for path in paths for record in read(path)))
 
 
 def _key(task: SimulationTask) -> str:
@@ -180,8 +178,10 @@ def work(
         task.replica,
         *hashlib.sha256("".join(task.molecules).encode()).digest()[:4],
     ]
-    runs = simulate(potentials.potential_by_name(task.driver, potential), starts, bonds, task.protocol,
-                    temperature_K=task.temperature_K, seed=seed)  # fmt: skip
+    runs = simulate(
+        potentials.potential_by_name(task.driver, potential), starts, bonds, task.protocol,
+        temperature_K=task.temperature_K, seed=seed,
+    )  # fmt: skip
     write(piece, [_record(task, m, run) for m, run in zip(sources, runs, strict=True)])
 
 

@@ -145,7 +145,7 @@ def cut(molecule: Chem.Mol, i: int, j: int) -> Chem.RWMol:
 
 
 def side(molecule: Chem.Mol, i: int, j: int) -> tuple[int, ...]:
-    """Atoms still connected to j once the bond i–j is cut, j among them; i too if it is in a ring."""
+    """Atoms connected to j once the bond i–j is cut, j first of all; i too if it is in a ring."""
     return next(part for part in Chem.GetMolFrags(cut(molecule, i, j)) if j in part)
 
 

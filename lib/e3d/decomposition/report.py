@@ -151,7 +151,9 @@ def bond_report(structure: Structure, models: Sequence[Model]) -> dict[str, Any]
     spread = bare.std(axis=0, ddof=1) if len(models) > 1 else np.full(bare.shape[1], math.nan)
     columns = {
         "length_A": bonding.bond_lengths(
-            structure.atoms.positions, structure.bonds, shifts=structure.shifts,
+            structure.atoms.positions,
+            structure.bonds,
+            shifts=structure.shifts,
             cell=structure.atoms.cell.array,
         ),
         "energy_eV": bare.mean(axis=0),

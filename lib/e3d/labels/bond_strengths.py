@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from e3d import files
 from e3d.chemistry import bonding
 from e3d.chemistry.bond_orders import mean_field_bond_orders, relaxed_force_constants
 from e3d.chemistry.dft import converged_energy, kohn_sham
 from e3d.chemistry.xtb import gfn2_hessian, single_point
 from e3d.data.dataset import Molecule, relaxed_index
-from e3d.parallel import discard, map_resumable
+from e3d.parallel import map_resumable
 from e3d.statistics import rounding
 from e3d.units import ANGSTROM_PER_BOHR
 
@@ -52,27 +50,29 @@ def label_bond_strengths(
     n_workers: int | None = None,
     progress: bool = True,
 ) -> dict[str, str]:
-    """Write `witnesses_of` every molecule to one CSV file; an interrupted call goes on.
+    """Write `witnesses_of` every molecule to one CSV file; an interrupted call resumes.
 
-    Returns the molecules left out, with the reason of each. Raises E3DError as `work_through` does.
+    Returns the molecules left out, with the reason of each. Raises E3DError as `map_resumable`
+    does.
     """
-    out = Path(out)
-    found, left_out = map_resumable(
-        _write, molecules, out, key=_name, unit="molecule", n_workers=n_workers, progress=progress
-    )
-    table = pd.concat([pd.read_csv(piece, keep_default_na=False) for piece in found.values()])
-    with files.replacing(out) as path:
-        rounding.rounded(table, 6).to_csv(path, index=False)
-    discard(out)
-    return left_out
+    left_out = map_resumable(
+        _write, molecules, Path(out), _join, key=_name, unit="molecule", n_workers=n_workers,
+        progress=progress,
+    )  # fmt: skip
+    return {entry.name: reason for entry, reason in left_out}
+
+
+def _join(paths: list[Path], new: Path) -> None:
+    table = pd.concat([pd.read_csv(path, keep_default_na=False) for path in paths])
+    rounding.rounded(table, 6).to_csv(new, index=False)
 
 
 def _name(entry: Molecule) -> str:
     return entry.name
 
 
-def _write(entry: Molecule, piece: Path) -> None:
-    bond_strengths(entry).to_csv(piece, index=False)
+def _write(entry: Molecule, path: Path) -> None:
+    bond_strengths(entry).to_csv(path, index=False)
 
 
 def wiberg_table(molecules: Iterable[Molecule]) -> pd.DataFrame:

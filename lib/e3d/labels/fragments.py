@@ -197,3 +197,17 @@ def fragment_bdes(bonds: Iterable[Dissociation], species: pd.DataFrame) -> pd.Da
             }
         )
     return pd.DataFrame(rows)
+
+
+def fragment_bdes_of_bonds(
+    molecules: Iterable[Molecule], classes: Iterable[str], species: pd.DataFrame
+) -> pd.DataFrame:
+    """`breakable_bonds` of molecules with their fragment BDEs, equivalent bonds one by one.
+
+    species as of `read_species`; bonds of which one of the three species is not known are left out.
+    Columns: those of `breakable_bonds` and fragment_bde_kcal_per_mol.
+    """
+    wanted = tuple(classes)
+    bonds = breakable_bonds(molecules, wanted)
+    kinds = (kind for smiles in bonds["smiles"].unique() for kind in dissociations(smiles, wanted))
+    return bonds.merge(fragment_bdes(kinds, species), on=["smiles", "class", "fragments"])

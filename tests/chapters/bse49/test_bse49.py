@@ -322,7 +322,7 @@ def test_scores_are_energies_of_the_model(
 
 def test_the_pinned_copy_of_the_user() -> None:
     """Runs where `E3D_BSE49` names a copy."""
-    known = parameters.defaults(NOTEBOOKS / "00_bse49.ipynb")
+    known = parameters.defaults(NOTEBOOKS / "make/bse49_scores.ipynb")
     assert len(known["commit"]) == 40
     assert len(known["sha256"]) == 64
     if not COPY:

@@ -7,7 +7,8 @@ import pytest
 from examples import random_model, torn, well
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
-from chapters.dynamics import bond_breaking, simulation
+from chapters.dynamics import bond_breaking
+from e3d.chemistry.bonding import bond_lengths
 
 
 def test_a_crossing_is_the_last_one_and_lies_between_frames() -> None:
@@ -26,7 +27,7 @@ def test_the_torn_bond_is_the_one_event_and_nothing_is_gone_at_the_start() -> No
     np.testing.assert_allclose(energies.gone[0], 0, atol=1e-12)
     assert energies.total[0] == 0
     (pair,) = bond_breaking.pair_energies_along(well(), [record])
-    lengths = simulation.bond_lengths(record.positions, record.bonds)
+    lengths = bond_lengths(record.positions, record.bonds)
     expected = 1 - well()("H", "O", lengths[:, 0]) / well()("H", "O", lengths[:1, 0])
     np.testing.assert_allclose(pair[:, 0], expected)
     frames = bond_breaking.frame_table([record], {"energy": [energies.gone], "pair": [pair]})

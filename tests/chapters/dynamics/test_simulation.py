@@ -10,11 +10,10 @@ from examples import labelled, random_model, well
 
 from chapters.dynamics import potentials, simulation, trajectories
 from chapters.dynamics.simulation import BatchCalculator, Protocol, simulate
-from e3d.chemistry import xtb
 from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles
 from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
-from e3d.parallel import piece_of
+from e3d.parallel import partial_path
 
 
 def start(entry: Molecule) -> Atoms:
@@ -85,9 +84,9 @@ def test_gfn2_forces_are_slopes_and_warm_electrons_let_go_of_a_torn_bond() -> No
     (low, high), _ = driver([stretched(1.499), stretched(1.501)])
     _, (force,) = driver([stretched(1.5)])
     assert force[1, 2] == pytest.approx(-(high - low) / 0.002, rel=1e-3)
-    orders = {kelvin: xtb.gfn2_point(stretched(2.5), kelvin).orders[0, 1]
-              for kelvin in (xtb.COLD_K, 5000.0)}  # fmt: skip
-    assert orders[xtb.COLD_K] > 0.9
+    orders = {kelvin: potentials.gfn2_point(stretched(2.5), kelvin).orders[0, 1]
+              for kelvin in (potentials.COLD_K, 5000.0)}  # fmt: skip
+    assert orders[potentials.COLD_K] > 0.9
     assert orders[5000.0] < 0.3
 
 
@@ -201,7 +200,7 @@ def test_a_finished_task_is_not_run_again(tmp_path: Path) -> None:
     )
     other = replace(short, kind="other")
     out = tmp_path / "trajectories.h5"
-    kept = piece_of(out, short.key)
+    kept = partial_path(out, short.key)
     kept.parent.mkdir()
     trajectories.work(other, kept, molecules={"O": entries[0]}, potential=None)
     trajectories.run_tasks([short], entries, out, progress=False)
