@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from e3d.chemistry import bonding
 from e3d.compendium import provenance
-from e3d.data.dataset import Dataset, Molecule, conformations, relaxed_index, write_dataset
+from e3d.data.dataset import Dataset, Molecule, conformations, write_dataset
 from e3d.decomposition import edges
 from e3d.decomposition.maps import summarise
 from e3d.models import batches
@@ -209,7 +209,7 @@ def gfn2_fragments_over_decompose(bench: Bench) -> Iterator[float]:
         if len(bonds := _acyclic_single_bonds(molecule)) >= 3
     )
     for molecule, bonds in islice(found, bench.size.repeats):
-        atoms = Atoms(molecule.atomic_numbers, molecule.positions[relaxed_index(molecule)])
+        atoms = Atoms(molecule.atomic_numbers, molecule.relaxed.positions[0])
         list(edges.decompose(bench.model, [atoms]))
         fragments = seconds(lambda a=atoms, m=molecule, b=bonds: _fragment_bdes(a, m, b))
         yield fragments / seconds(lambda a=atoms: list(edges.decompose(bench.model, [a])))

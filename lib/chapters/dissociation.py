@@ -13,21 +13,29 @@ true one. This is an identity: it follows from the sum rule and the definition o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from ase import Atoms
+from jaxtyping import Float
 from rdkit import Chem
 
-from e3d.chemistry import bonding
-from e3d.data.dataset import Molecule, binding_energies, relaxed_index
+from e3d.bde import scores
+from e3d.chemistry import bonding, motifs
+from e3d.data.dataset import Molecule
 from e3d.decomposition.edges import Pairs, decompose, pair_energies
 from e3d.models.allegro import Model
+from e3d.statistics.grouping import Groups
+from e3d.statistics.intervals import Estimate, estimate
 from e3d.units import KCAL_PER_MOL_PER_EV
 
 #: The terms of an emergent BDE's deviation from D_e, in the order of the identity.
 TERMS = ("across", "rearrangement", "error")
+#: Energies of `balance`, in kcal/mol.
+ENERGIES = ("bare", "across", "geminal", "error")
 
 
 def balance(
@@ -43,16 +51,16 @@ def balance(
     (canonical), i, j, class; `bare` (−ε), `across` (−Σε of the other pairs across the cut) and
     `geminal`, the part of `across` of atoms two bonds apart, all positive when bound; `error`, the
     models' binding energy of the molecule minus its label. Raises E3DError as `decompose` and
-    `relaxed_index` do.
+    `Molecule.relaxed` do.
     """
-    chosen = [m.select(np.array([relaxed_index(m)])) for m in molecules]
+    chosen = [m.relaxed for m in molecules]
     structures = [Atoms(m.atomic_numbers, m.positions[0]) for m in chosen]
     found = []
     for name, model in models.items():
         decomposed = decompose(model, structures, progress=progress)
         for entry, decomposition in zip(chosen, decomposed, strict=True):
             pairs = pair_energies(decomposition)
-            label = float(binding_energies(entry, atomic_energies)[0])
+            label = float(entry.binding_energies(atomic_energies)[0])
             error = KCAL_PER_MOL_PER_EV * (label - float(pairs.energies.sum()))
             found += [row | {"run": name, "error": error} for row in _cuts(entry, pairs)]
     keys = ["molecule", "smiles", "i", "j", "class"]
@@ -86,7 +94,7 @@ def _cuts(entry: Molecule, pairs: Pairs) -> Iterable[dict]:
 def deviation_parts(bonds: pd.DataFrame, reference: str) -> pd.DataFrame:
     """The deviation of every bond by its `TERMS`: columns that add up to bare − reference.
 
-    bonds: columns bare, across, error and `reference` (D_e), in kcal/mol. `across` takes its sign in
+    bonds: columns bare, across, error and `reference` (D_e), kcal/mol. `across` has its sign in
     the deviation: negative where the other pairs bind.
     """
     deviation = bonds["bare"] - bonds[reference]
@@ -95,10 +103,78 @@ def deviation_parts(bonds: pd.DataFrame, reference: str) -> pd.DataFrame:
     return parts[list(TERMS)]
 
 
-def shares_of_square(parts: pd.DataFrame) -> pd.Series:
-    """Share of each term in the mean square of their sum, E[term · sum] / E[sum²]; they sum to 1.
+def shares_of_square(parts: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:
+    """Share of each of k terms in the mean square of their sum, E[term · sum] / E[sum²].
 
-    A share is negative where a term counteracts the others, and may exceed one.
+    parts in any unit, one column per term. The shares add up to 1. A share is negative where a term
+    counteracts the others, and may exceed one.
     """
     total = parts.sum(axis=1)
-    return parts.mul(total, axis=0).mean() / (total**2).mean()
+    return (parts * total[:, None]).mean(axis=0) / (total**2).mean()
+
+
+def estimated_shares(
+    parts: pd.DataFrame, molecules: Groups, *, n_resamples: int = 1000, seed: int = 0
+) -> dict[str, Estimate]:
+    """`shares_of_square` by term, with intervals over molecules; parts as of `deviation_parts`."""
+    return {
+        term: estimate(
+            parts.to_numpy(), molecules, statistic=partial(_share, k),
+            n_resamples=n_resamples, seed=seed,
+        )
+        for k, term in enumerate(parts)
+    }  # fmt: skip
+
+
+def _share(k: int, rows: np.ndarray) -> float:
+    return float(shares_of_square(rows)[k])
+
+
+def average_equivalent(
+    bonds: pd.DataFrame, keys: Sequence[str], how: Literal["mean", "median"]
+) -> pd.DataFrame:
+    """One row per group of bonds with the same `keys`: their energies averaged.
+
+    bonds: columns of `balance`, and others, of which the first bond's are taken.
+    """
+    others = [column for column in bonds if column not in (*keys, *ENERGIES)]
+    columns = dict.fromkeys(ENERGIES, how) | dict.fromkeys(others, "first")
+    return bonds.groupby(list(keys)).agg(columns).reset_index()
+
+
+def surroundings(molecules: Iterable[Molecule], bonds: pd.DataFrame) -> np.ndarray:
+    """What surrounds each bond, the first of `motifs.SURROUNDINGS` that fits, else ordinary.
+
+    bonds: columns molecule (a name), i, j. Texts (n,).
+    """
+    wanted = set(bonds["molecule"])
+    graphs = {m.name: bonding.from_mapped_smiles(m.smiles) for m in molecules if m.name in wanted}
+    rows = bonds[["molecule", "i", "j"]].itertuples(index=False)
+    return np.array([
+        motifs.motifs_of(graphs[name], [(i, j)], motifs.SURROUNDINGS)[0] for name, i, j in rows
+    ])  # fmt: skip
+
+
+def means_by_surroundings(
+    values: pd.DataFrame,
+    kinds: np.ndarray,
+    molecules: pd.Series,
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[tuple[str, str], Estimate]:
+    """Mean of every column by kind of `surroundings` (n,), in their unit, by (kind, column).
+
+    Intervals over molecules (n,); none where there are fewer than `scores.MIN_MOLECULES`.
+    """
+    found = {}
+    for kind in [name for name in (*motifs.SURROUNDINGS, motifs.ORDINARY) if name in kinds]:
+        own = kinds == kind
+        groups = molecules[own].to_numpy()
+        if len(set(groups)) < scores.MIN_MOLECULES:
+            groups = np.zeros(own.sum())  # one group has no interval
+        for column in values:
+            found[kind, str(column)] = estimate(
+                values.loc[own, column], groups, n_resamples=n_resamples, seed=seed
+            )
+    return found

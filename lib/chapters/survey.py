@@ -9,9 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from ase import units
 from ase.data import chemical_symbols
 
-from e3d.chemistry.bonding import bond_class, bond_pairs, from_mapped_smiles
+from e3d import files
+from e3d.data.check import Report
 from e3d.data.dataset import Dataset, Molecule
 from e3d.data.split import conformation_folds, fold
 from e3d.labels.alignment import Alignment
@@ -45,7 +47,7 @@ def survey(path: str | Path) -> Survey:
         zero = dataset.atomic_energies("aligned")
         for molecule in dataset.usable():
             rows += _conformations(molecule, zero)
-            classes = bond_classes(molecule)
+            classes = molecule.bond_classes
             bonds.update(classes)
             molecules.update(set(classes))
             if fold(molecule.smiles) == "train":
@@ -56,12 +58,6 @@ def survey(path: str | Path) -> Survey:
     )
     table = table.sort_values(["n_molecules", "class"], ascending=[False, True], ignore_index=True)
     return Survey(pd.DataFrame(rows, columns=CONFORMATION_COLUMNS), table)
-
-
-def bond_classes(molecule: Molecule) -> list[str]:
-    """Class of every bond of a molecule, by its SMILES."""
-    graph = from_mapped_smiles(molecule.smiles)
-    return [bond_class(graph, i, j) for i, j in bond_pairs(graph)]
 
 
 def _conformations(molecule: Molecule, zero: Mapping[str, float]) -> list[tuple]:
@@ -81,6 +77,59 @@ def _conformations(molecule: Molecule, zero: Mapping[str, float]) -> list[tuple]
             strict=True,
         )
     )
+
+
+def overview(path: str | Path, report: Report) -> dict[str, int | str]:
+    """What a data set holds and where it comes from, as a row of a table.
+
+    report: what `check_dataset` found in the same file.
+    """
+    with Dataset(path) as dataset:
+        attributes = dataset.attributes
+    return {
+        "molecules": report.n_molecules,
+        "conformations": report.n_conformations,
+        "passed over": sum(report.skipped.values()),
+        "level of theory": attributes["level_of_theory"],
+        "license": attributes["license"],
+        "file": str(path),
+        "SHA-256": files.sha256(path)[:12],
+    }
+
+
+def thermal_energies(conformations: pd.DataFrame) -> pd.DataFrame:
+    """The conformations that are not relaxed, with their energies above the relaxed geometry.
+
+    conformations: as of `survey`, with one relaxed geometry (temperature 0) per molecule. Added
+    columns: meV_per_atom, and harmonic_fraction, the energy per vibrational mode, of 3N − 6, over
+    the ½ kT of a classical harmonic oscillator at that temperature; NaN for molecules of two atoms.
+    """
+    cold = conformations["temperature_K"] == 0
+    relaxed = conformations[cold].set_index("smiles")["binding_eV_per_atom"]
+    excess = conformations["binding_eV_per_atom"] - conformations["smiles"].map(relaxed)
+    hot = conformations.assign(meV_per_atom=1000 * excess)[conformations["temperature_K"] > 0]
+    modes = (3 * hot["n_atoms"] - 6).where(hot["n_atoms"] > 2)
+    per_mode = hot["meV_per_atom"] / 1000 * hot["n_atoms"] / modes
+    return hot.assign(harmonic_fraction=per_mode / (0.5 * units.kB * hot["temperature_K"]))
+
+
+def by_temperature(conformations: pd.DataFrame, quantity: str) -> dict[str, pd.Series]:
+    """A column by temperature, the lowest first: `relaxed`, `300 K`, …"""
+    return {
+        "relaxed" if temperature == 0 else f"{temperature} K": rows[quantity]
+        for temperature, rows in conformations.groupby("temperature_K")
+    }
+
+
+def fold_counts(conformations: pd.DataFrame) -> dict[str, int]:
+    """Number of molecules by fold, and of conformations of training molecules by part."""
+    folds = conformations.drop_duplicates("smiles")["fold"].value_counts()
+    parts = conformations.loc[conformations["fold"] == "train", "part"].value_counts()
+    return {
+        f"{of}: {name}": int(counts.get(name, 0))
+        for of, counts in {"molecules": folds, "conformations of training molecules": parts}.items()
+        for name in ("train", "validation", "test")
+    }
 
 
 def folds_in_use(conformations: pd.DataFrame) -> dict[str, str]:
@@ -104,7 +153,7 @@ def residuals_by_class(alignment: Alignment, dft_paths: list[str | Path]) -> pd.
     for path in dft_paths:
         with Dataset(path) as dataset:
             for molecule in dataset.usable():
-                classes.setdefault(molecule.canonical_smiles, set(bond_classes(molecule)))
+                classes.setdefault(molecule.canonical_smiles, set(molecule.bond_classes))
     residuals = alignment.residuals.set_index("smiles")["residual_meV_per_atom"]
     rows = []
     for name in sorted(set().union(*classes.values())):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from e3d.chemistry.bonding import embed, mapped_smiles, parse_smiles
-from e3d.data import dataset, split
+from e3d.data import split
 from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 from e3d.models import additive, nulls, pair
@@ -44,7 +44,7 @@ def labelled(source: Molecule, binding: np.ndarray, forces: np.ndarray | None = 
 
 def test_binding_energy_is_relative_to_the_atoms() -> None:
     water = labelled(molecule("O"), np.array([-10.1]))
-    assert dataset.binding_energies(water, ZERO) == pytest.approx([-10.1])
+    assert water.binding_energies(ZERO) == pytest.approx([-10.1])
 
 
 @settings(max_examples=20, deadline=None)
@@ -53,7 +53,7 @@ def test_additive_recovers_planted_class_energies(values: list[float]) -> None:
     names = ["C#C", "C-C", "C-H", "C-O", "C=C", "C=O", "H-O"]
     planted = dict(zip(names, values, strict=True)) | {"H-H": -4.7}
     molecules = [
-        labelled(m, np.array([sum(planted[name] for name in dataset.bond_classes(m))]))
+        labelled(m, np.array([sum(planted[name] for name in m.bond_classes)]))
         for m in map(molecule, SMILES)
     ]
     fitted = additive.fit_additive(molecules, ZERO)
@@ -158,7 +158,7 @@ def test_pair_null_recovers_a_planted_potential(planted: pair.PairPotential) -> 
     assert fitted.penalty == min(penalties)  # exact labels need no regularisation
     for m in unseen:
         energies, forces = fitted.predict(m)
-        np.testing.assert_allclose(energies, dataset.binding_energies(m, ZERO), atol=2e-3)
+        np.testing.assert_allclose(energies, m.binding_energies(ZERO), atol=2e-3)
         np.testing.assert_allclose(forces, m.forces, atol=0.1)  # of about 10 eV/Å
     for first, second, length in (("C", "H", 1.09), ("H", "O", 0.96), ("C", "C", 1.5)):
         found, true = (p(first, second, np.array(length)) for p in (fitted, planted))

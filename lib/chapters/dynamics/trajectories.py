@@ -22,7 +22,7 @@ from chapters.dynamics import potentials
 from chapters.dynamics.simulation import Protocol, Trajectory, simulate
 from e3d.chemistry import bonding
 from e3d.data import split
-from e3d.data.dataset import DAMAGED, Molecule, bond_classes, relaxed_index
+from e3d.data.dataset import DAMAGED, Molecule
 from e3d.errors import E3DError
 from e3d.models.pair import PairPotential
 from e3d.parallel import map_resumable
@@ -121,10 +121,10 @@ def choose(
     for fold, count in (("test", held_out), ("train", trained)):
         pool = {m.name: m for m in fits if split.fold(m.smiles) == fold}
         for _ in range(min(count, len(pool))):
-            best = min(pool.values(), key=lambda m: (-len(set(bond_classes(m)) - seen),
+            best = min(pool.values(), key=lambda m: (-len(set(m.bond_classes) - seen),
                                                      len(m.atomic_numbers), m.name))  # fmt: skip
             chosen.append(pool.pop(best.name))
-            seen |= set(bond_classes(best))
+            seen |= set(best.bond_classes)
     return chosen
 
 
@@ -169,7 +169,7 @@ def work(
 ) -> None:
     """Run one task and write its trajectories to `piece`."""
     sources = [molecules[name] for name in task.molecules]
-    starts = [Atoms(m.atomic_numbers, m.positions[relaxed_index(m)]) for m in sources]
+    starts = [Atoms(m.atomic_numbers, m.relaxed.positions[0]) for m in sources]
     graphs = [bonding.from_mapped_smiles(m.smiles) for m in sources]
     bonds = [bonding.bond_pairs(graph) for graph in graphs]
     # the same momenta and noise for every driver and time step

@@ -71,6 +71,32 @@ class Molecule:
         """The key of the global split, see `canonical_smiles`."""
         return canonical_smiles(self.smiles)
 
+    @property
+    def bond_classes(self) -> list[str]:
+        """Class of every bond of the SMILES, in the order of `bond_pairs`."""
+        graph = from_mapped_smiles(self.smiles)
+        return [bond_class(graph, i, j) for i, j in bond_pairs(graph).tolist()]
+
+    @property
+    def relaxed(self) -> Molecule:
+        """The same molecule with its relaxed conformation alone, the one with temperature 0.
+
+        Raises E3DError when the data set does not say which one is relaxed.
+        """
+        if self.temperatures is None or not (self.temperatures == 0).any():
+            raise E3DError(
+                f"molecule {self.name!r} has no conformation with temperature 0, so no relaxed "
+                "geometry to read bond energies from"
+            )
+        return self.select(np.flatnonzero(self.temperatures == 0)[:1])
+
+    def binding_energies(self, atomic_energies: Mapping[str, float]) -> np.ndarray:
+        """Energies relative to the atoms, E − Σ_i μ_t(i), shape (M,), in eV; negative when bound.
+
+        atomic_energies: μ by element symbol in eV, the zero of the decomposition.
+        """
+        return self.energies - sum(atomic_energies[symbol] for symbol in self.symbols)
+
     def select(self, mask: np.ndarray) -> Molecule:
         """The same molecule with the conformations of a boolean mask or index array, shape (M,)."""
         return Molecule(
@@ -169,6 +195,12 @@ class Dataset:
                 self._skip("gradient beyond 1 hartree/bohr", int((~small).sum()))
                 if small.any():
                     yield molecule if small.all() else molecule.select(small)
+
+    def relaxed(self) -> Iterator[Molecule]:
+        """Usable molecules that have a relaxed conformation (temperature 0), with it alone."""
+        for molecule in self.usable():
+            if molecule.temperatures is not None and (molecule.temperatures == 0).any():
+                yield molecule.relaxed
 
     def _charge(self, molecule: Molecule) -> int:
         try:
@@ -330,35 +362,6 @@ def _write_molecule(group: h5py.Group, molecule: Molecule, atoms: dict[str, floa
     if molecule.temperatures is not None:
         group["temperature"] = molecule.temperatures.astype(np.int16)
         group["temperature"].attrs["units"] = "K"
-
-
-def binding_energies(molecule: Molecule, atomic_energies: Mapping[str, float]) -> np.ndarray:
-    """Energies relative to the atoms, E − Σ_i μ_t(i), shape (M,), in eV; negative when bound.
-
-    atomic_energies: μ by element symbol in eV, the zero of the decomposition.
-    """
-    return molecule.energies - sum(
-        atomic_energies[chemical_symbols[z]] for z in molecule.atomic_numbers
-    )
-
-
-def bond_classes(molecule: Molecule) -> list[str]:
-    """Bond class of every bond of the molecule's SMILES, in the order of `bond_pairs`."""
-    graph = from_mapped_smiles(molecule.smiles)
-    return [bond_class(graph, i, j) for i, j in bond_pairs(graph).tolist()]
-
-
-def relaxed_index(molecule: Molecule) -> int:
-    """Index of the relaxed conformation, the one with temperature 0.
-
-    Raises E3DError when the data set does not say which one is relaxed.
-    """
-    if molecule.temperatures is None or not (molecule.temperatures == 0).any():
-        raise E3DError(
-            f"molecule {molecule.name!r} has no conformation with temperature 0, so no relaxed "
-            "geometry to read bond energies from"
-        )
-    return int(np.argmax(molecule.temperatures == 0))
 
 
 def conformations(molecules: Iterable[Molecule]) -> Iterator[Atoms]:

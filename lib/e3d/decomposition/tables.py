@@ -18,7 +18,7 @@ from e3d import parallel
 from e3d.chemistry import bonding
 from e3d.chemistry.topology import APART_COLUMNS, PathShares, path_shares
 from e3d.data import split
-from e3d.data.dataset import Molecule, relaxed_index
+from e3d.data.dataset import Molecule
 from e3d.decomposition.edges import Decomposition, decompose_batches
 from e3d.errors import E3DError
 from e3d.models import batches as batches_
@@ -144,8 +144,8 @@ def bond_table(models: Mapping[str, Model], molecules: Iterable[Molecule]) -> pd
 
 
 def _prepare(molecule: Molecule, atomic_energies: Mapping[str, float]) -> _Relaxed:
-    k = relaxed_index(molecule)
-    atoms = Atoms(molecule.atomic_numbers, molecule.positions[k])
+    molecule = molecule.relaxed
+    atoms = Atoms(molecule.atomic_numbers, molecule.positions[0])
     graph = bonding.from_mapped_smiles(molecule.smiles)
     bonds = bonding.bond_pairs(graph)
     everyone = np.array(list(combinations(range(len(atoms)), 2)), dtype=np.int64).reshape(-1, 2)
@@ -153,7 +153,7 @@ def _prepare(molecule: Molecule, atomic_energies: Mapping[str, float]) -> _Relax
     return _Relaxed(
         identity={"molecule": molecule.name, "smiles": smiles, "fold": split.fold(smiles)},
         atoms=atoms,
-        binding_energy=float(molecule.energies[k] - sum(atomic_energies[s] for s in atoms.symbols)),
+        binding_energy=float(molecule.binding_energies(atomic_energies)[0]),
         bonds=bonds,
         classes=[bonding.bond_class(graph, i, j) for i, j in bonds.tolist()],
         paths=path_shares(bonds, everyone),

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,7 +24,7 @@ import pandas as pd
 from ase.data import chemical_symbols
 
 from e3d.chemistry.levels import METHODS, isolated_atoms
-from e3d.data.dataset import TYPE_NAMES, Dataset, Molecule, saving
+from e3d.data.dataset import TYPE_NAMES, Dataset, saving
 from e3d.data.split import fold
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
@@ -41,13 +41,6 @@ class Alignment(NamedTuple):
     shifts: dict[str, float]
     energies: dict[str, float]
     residuals: pd.DataFrame
-
-
-def relaxed(dataset: Dataset) -> Iterator[Molecule]:
-    """Usable molecules with their relaxed geometry (temperature 0) alone."""
-    for molecule in dataset.usable():
-        if molecule.temperatures is not None and (molecule.temperatures == 0).any():
-            yield molecule.select(molecule.temperatures == 0)
 
 
 def fit_alignment(dft_paths: Iterable[str | Path], method: str = "gfn2") -> Alignment:
@@ -88,7 +81,7 @@ def _binding_energies(paths: list[Path], method: str) -> tuple[pd.DataFrame, pd.
     rows, counts, seen = [], [], set()
     for path in paths:
         with Dataset(path) as dataset:
-            for molecule in relaxed(dataset):
+            for molecule in dataset.relaxed():
                 smiles = molecule.canonical_smiles
                 if smiles in seen:
                     continue

@@ -11,7 +11,7 @@ from e3d.chemistry import bonding
 from e3d.chemistry.bond_orders import mean_field_bond_orders, relaxed_force_constants
 from e3d.chemistry.dft import converged_energy, kohn_sham
 from e3d.chemistry.xtb import gfn2_hessian, single_point
-from e3d.data.dataset import Molecule, relaxed_index
+from e3d.data.dataset import Molecule
 from e3d.parallel import map_resumable
 from e3d.statistics import rounding
 from e3d.units import ANGSTROM_PER_BOHR
@@ -23,9 +23,9 @@ def bond_strengths(entry: Molecule) -> pd.DataFrame:
     Columns: molecule (name), smiles (canonical), i, j (i < j), class, length_A; bond orders
     `mayer` and `wiberg_lowdin` (ωB97M-D3(BJ)/def2-TZVP) and `wiberg_gfn2` (GFN2-xTB, as tblite
     gives it); force_constant_eV_per_A2 (GFN2-xTB, all else relaxed). Raises E3DError when the SCF
-    does not converge, or as `tables.relaxed_index` does.
+    does not converge, or when the molecule has no relaxed conformation.
     """
-    numbers, positions = entry.atomic_numbers, entry.positions[relaxed_index(entry)]
+    numbers, positions = entry.atomic_numbers, entry.relaxed.positions[0]
     graph = bonding.from_mapped_smiles(entry.smiles)
     pairs = bonding.bond_pairs(graph)
     i, j = pairs.T
@@ -80,7 +80,7 @@ def wiberg_table(molecules: Iterable[Molecule]) -> pd.DataFrame:
     tables = []
     for molecule in molecules:
         i, j = bonding.bond_pairs(bonding.from_mapped_smiles(molecule.smiles)).T
-        bohr = molecule.positions[relaxed_index(molecule)] / ANGSTROM_PER_BOHR
+        bohr = molecule.relaxed.positions[0] / ANGSTROM_PER_BOHR
         orders = single_point(molecule.atomic_numbers, bohr).orders
         columns = {"i": i, "j": j, "wiberg": orders[i, j]}
         tables.append(pd.DataFrame({"molecule": molecule.name} | columns))

@@ -27,7 +27,7 @@ from e3d.chemistry.dft import (
     open_shell_energy,
     stable_energy,
 )
-from e3d.data.dataset import Molecule, relaxed_index
+from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
@@ -89,7 +89,7 @@ def stretch(
     Raises E3DError when there is none that, broken, leaves two fragments.
     """
     graph = bonding.from_mapped_smiles(entry.smiles)
-    positions = entry.positions[relaxed_index(entry)]
+    positions = entry.relaxed.positions[0]
     for i, j in bonding.bond_pairs(graph).tolist():
         bond = graph.GetBondBetweenAtoms(i, j)
         if bonding.bond_class(graph, i, j) == bond_class and not bond.IsInRing():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from e3d.data.dataset import Molecule, binding_energies, bond_classes
+from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 
 #: Singular values below this fraction of the largest count as zero.
@@ -57,8 +57,8 @@ def fit_additive(
     for molecule in molecules:
         if relaxed_only and molecule.temperatures is not None:
             molecule = molecule.select(molecule.temperatures == 0)
-        classes = bond_classes(molecule)
-        for energy in binding_energies(molecule, atomic_energies):
+        classes = molecule.bond_classes
+        for energy in molecule.binding_energies(atomic_energies):
             counts.append({name: classes.count(name) for name in set(classes)})
             targets.append(energy)
     names = sorted({name for row in counts for name in row})

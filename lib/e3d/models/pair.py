@@ -14,7 +14,7 @@ from ase.data import chemical_symbols
 from jaxtyping import Float
 from scipy.interpolate import BSpline
 
-from e3d.data.dataset import Molecule, binding_energies
+from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 
 #: Degree of the splines: φ, φ′ and φ″ are continuous, at the cutoff too.
@@ -186,7 +186,7 @@ def _weighted_rows(
 ) -> tuple[np.ndarray, np.ndarray]:
     n_atoms = len(molecule.atomic_numbers)
     energy_rows, force_rows = design_rows(molecule, knots)
-    energies = binding_energies(molecule, atomic_energies)
+    energies = molecule.binding_energies(atomic_energies)
     of_energy, of_force = np.sqrt(energy_weight) / n_atoms, 1 / np.sqrt(3 * n_atoms)
     rows = [of_energy * energy_rows, of_force * force_rows.reshape(-1, energy_rows.shape[1])]
     targets = [of_energy * energies, of_force * molecule.forces.ravel()]
