@@ -6,8 +6,9 @@ import torch
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.build import make_supercell as supercell
-from examples import TYPES, random_model
+from examples import TYPES, by_bonds_apart, random_model
 
+from e3d.chemistry.topology import path_shares
 from e3d.decomposition import edges
 from e3d.errors import E3DError
 from e3d.models.allegro import Model
@@ -210,10 +211,9 @@ def test_dressed_energies_in_a_crystal_sum_to_the_binding_energy(model):
     assert rest == 0
     assert dressed.sum() == pytest.approx(energies.sum(), abs=1e-9)
     np.testing.assert_allclose(dressed, dressed[0], atol=1e-9)
-    by_distance = edges.topological_energies(d, pairs[bonds], shifts[bonds])
-    assert sum(by_distance.values()) == pytest.approx(energies.sum(), abs=1e-9)
+    apart, _ = path_shares(pairs[bonds], pairs, bond_shifts=shifts[bonds], pair_shifts=shifts)
     second = (lengths > 2.5) & (lengths < 2.6)  # second shell: two bonds apart
-    assert by_distance[2] == pytest.approx(energies[second].sum(), abs=1e-9)
+    np.testing.assert_array_equal(apart == 2, second)
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_dressed_energies_sum_to_the_binding_energy_fragments_apart(model):
     dressed, between = edges.dressed_bond_energies(d, both)
     assert abs(between) > 1e-6
     assert dressed.sum() + between == pytest.approx(d.edge_energies.sum(), abs=1e-10)
-    by_distance = edges.topological_energies(d, both)
+    by_distance = by_bonds_apart(d, both)
     assert by_distance[0] == pytest.approx(between, abs=1e-12)
     assert by_distance[1] == pytest.approx(edges.bond_energies(d, both).sum(), abs=1e-10)
 

@@ -1,5 +1,6 @@
 """A streamed decomposition is the one in memory, however it is cut, shared out or interrupted."""
 
+import math
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from ase.data import chemical_symbols
+from examples import by_bonds_apart
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,11 +79,24 @@ def molecules_of(path: Path) -> list:
 
 def assert_equal(first: PairStatistics, second: PairStatistics) -> None:
     pd.testing.assert_frame_equal(first.map, second.map, check_dtype=False)
-    for name in ("classes", "kinds"):
+    for name in ("by_class", "by_separation"):
         pd.testing.assert_frame_equal(getattr(first, name), getattr(second, name),
                                       check_dtype=False, rtol=1e-6, atol=1e-9)  # fmt: skip
     for name in ("n_molecules", "n_conformations", "left_out"):
         assert getattr(first, name) == getattr(second, name)
+
+
+STEPS = {"length_A": 0.05, "energy_eV": 0.1}
+
+
+def bins_of(decomposition: edges.Decomposition) -> list[tuple[str, int, int]]:
+    """Element pair and bins of every pair of a structure."""
+    found = edges.pair_energies(decomposition)
+    symbols = [chemical_symbols[z] for z in decomposition.atomic_numbers]
+    return [
+        ("-".join(sorted((symbols[i], symbols[j]))), math.floor(r / 0.05), math.floor(e / 0.1))
+        for (i, j), r, e in zip(found.pairs.tolist(), found.lengths, found.energies, strict=True)
+    ]
 
 
 def test_the_stream_is_the_computation_in_memory(
@@ -89,9 +105,14 @@ def test_the_stream_is_the_computation_in_memory(
     found = decompose_dataset(few, checkpoint, tmp_path / "out.h5", n_workers=1)
     molecules = molecules_of(few)
     decompositions = list(edges.decompose(model, conformations(molecules)))
-    pd.testing.assert_frame_equal(found.map, maps.energy_map(decompositions), check_dtype=False)
+    bins = Counter(bin_ for d in decompositions for bin_ in bins_of(d))
+    assert found.map["count"].sum() == bins.total()
+    for row in found.map.to_dict("records"):
+        k, m = (round(row[name] / step - 0.5) for name, step in STEPS.items())
+        assert bins[row["pair"], k, m] == row["count"]
+        assert (row["length_A"], row["energy_eV"]) == ((k + 0.5) * 0.05, (m + 0.5) * 0.1)
     by_class: dict[str, list[float]] = {}
-    by_kind = Counter[int]()
+    by_separation = Counter[int]()
     remaining = iter(decompositions)
     for molecule in molecules:
         graph = bonding.from_mapped_smiles(molecule.smiles)
@@ -99,18 +120,18 @@ def test_the_stream_is_the_computation_in_memory(
         for d in (next(remaining) for _ in range(len(molecule))):
             for (i, j), energy in zip(bonds, edges.bond_energies(d, bonds), strict=True):
                 by_class.setdefault(bonding.bond_class(graph, i, j), []).append(energy)
-            by_kind.update(edges.topological_energies(d, bonds))
-    classes = found.classes.set_index("class")
+            by_separation.update(by_bonds_apart(d, bonds))
+    classes = found.by_class.set_index("class")
     assert set(classes.index) == set(by_class)
     for name, energies in by_class.items():
         row = classes.loc[name]
         assert row["count"] == len(energies)
         assert row["mean_eV"] == pytest.approx(np.mean(energies))
         assert row["m2_eV2"] / row["count"] == pytest.approx(np.var(energies), abs=1e-9)
-    kinds = found.kinds.set_index("apart")
-    sums = kinds["count"] * kinds["mean_eV"]
+    separations = found.by_separation.set_index("apart")
+    sums = separations["count"] * separations["mean_eV"]
     for k in (1, 2, 3):
-        assert sums[f"apart_{k}"] == pytest.approx(by_kind[k], rel=1e-6)
+        assert sums[f"apart_{k}"] == pytest.approx(by_separation[k], rel=1e-6)
     assert sums.sum() == pytest.approx(sum(d.edge_energies.sum() for d in decompositions))
     worst = max(abs(d.sum_rule_error) / len(d.atomic_energies) for d in decompositions)
     assert found.sum_rule_error == pytest.approx(worst, rel=1)
@@ -124,8 +145,8 @@ def test_pairs_between_fragments_are_a_kind_of_their_own(few: Path, model: Model
         **hydrogen.__dict__, "smiles": "[H:1][H:2].[H:3][H:4]", "atomic_numbers": np.ones(4, int),
         "positions": np.concatenate([hydrogen.positions, hydrogen.positions + 2.0], axis=1),
     })  # fmt: skip
-    kinds = maps.summarise(model, [two]).kinds.set_index("apart")["count"]
-    assert kinds.to_dict() == {"apart_1": 2, "between_fragments": 4}
+    found = maps.summarise(model, [two]).by_separation.set_index("apart")["count"]
+    assert found.to_dict() == {"apart_1": 2, "between_fragments": 4}
 
 
 values = st.lists(st.tuples(st.sampled_from(["C-C", "C-H"]), st.floats(-20, 5)), max_size=30)
@@ -142,11 +163,11 @@ def test_moments_do_not_depend_on_how_a_sample_is_cut_and_merged(parts: list, se
     order = np.random.default_rng(seed).permutation(len(parts))
     total = PairStatistics()
     for k in order:
-        total += PairStatistics(classes=sample(parts[k]))
-    assert total.classes["class"].tolist() == whole["class"].tolist()
-    assert total.classes["count"].tolist() == whole["count"].tolist()
+        total += PairStatistics(by_class=sample(parts[k]))
+    assert total.by_class["class"].tolist() == whole["class"].tolist()
+    assert total.by_class["count"].tolist() == whole["count"].tolist()
     for column in ("mean_eV", "m2_eV2"):
-        np.testing.assert_allclose(total.classes[column], whole[column], rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(total.by_class[column], whole[column], rtol=1e-9, atol=1e-9)
 
 
 def test_a_small_variance_about_a_large_mean_survives() -> None:
@@ -156,8 +177,8 @@ def test_a_small_variance_about_a_large_mean_survives() -> None:
     total = PairStatistics()
     for part in np.split(sample, 10):
         table = pd.DataFrame({"class": "C-C", "count": 1, "mean_eV": part, "m2_eV2": 0.0})
-        total += PairStatistics(classes=pooled(table, "class"))
-    assert total.classes["m2_eV2"].item() == pytest.approx(np.var(sample) * 1000, rel=1e-6)
+        total += PairStatistics(by_class=pooled(table, "class"))
+    assert total.by_class["m2_eV2"].item() == pytest.approx(np.var(sample) * 1000, rel=1e-6)
 
 
 def test_the_order_of_molecules_does_not_matter(few: Path, model: Model) -> None:
@@ -363,7 +384,7 @@ def test_the_file_holds_variances_and_other_files_are_refused(few: Path, checkpo
     total = decompose_dataset(few, checkpoint, out, n_workers=1)
     with h5py.File(out) as file:
         np.testing.assert_array_equal(
-            file["classes/variance_eV2"][()], total.classes["m2_eV2"] / total.classes["count"]
+            file["by_class/variance_eV2"][()], total.by_class["m2_eV2"] / total.by_class["count"]
         )
     with pytest.raises(E3DError, match=r"few.h5 is no statistics file"):
         read(few)

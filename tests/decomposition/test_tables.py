@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
-from ase.build import molecule
-from examples import TYPES, random_model
+from examples import TYPES, by_bonds_apart, random_model
 
 from e3d.chemistry import topology
-from e3d.data.dataset import Molecule
+from e3d.data.dataset import Molecule, conformations
 from e3d.decomposition import edges, maps, tables
 from e3d.errors import E3DError
 from e3d.models.allegro import Model, save_checkpoint, untrained
@@ -53,7 +52,7 @@ def test_tables_hold_what_the_functions_give(model):
         row = per_molecule.query("molecule == 'ethanol' and run == @run").iloc[0]
         assert row["model_eV"] == pytest.approx(d.edge_energies.sum(), abs=1e-9)
         assert row["label_eV"] == pytest.approx(-2.0 + 0.9)
-        by_distance = edges.topological_energies(d, pairs)
+        by_distance = by_bonds_apart(d, pairs)
         for k in (1, 2, 3):
             assert row[f"apart_{k}"] == pytest.approx(by_distance[k], abs=1e-9)
         assert row[list(topology.APART_COLUMNS)].sum() == pytest.approx(row["model_eV"], abs=1e-9)
@@ -105,13 +104,14 @@ def test_a_molecule_without_relaxed_geometry_is_refused(model):
 
 
 def test_map_counts_every_pair_once_in_the_right_bin(model):
-    structures = [molecule("CH3CH2OH"), molecule("H2O")]
-    decompositions = list(edges.decompose(model, structures))
-    found = maps.energy_map(decompositions, length_step=0.1, energy_step=0.2)
+    molecules = [molecule_of("CCO", "ethanol"), molecule_of("O", "water")]
+    found = maps.summarise(model, molecules, length_step=0.1, energy_step=0.2)
+    decompositions = edges.decompose(model, conformations(molecules))
     all_pairs = [edges.pair_energies(d) for d in decompositions]
-    assert found["count"].sum() == sum(len(p.energies) for p in all_pairs)
-    assert set(found["pair"]) == {"C-C", "C-H", "C-O", "H-H", "H-O"}
-    water = all_pairs[1]
+    assert found.map["count"].sum() == sum(len(p.energies) for p in all_pairs)
+    assert set(found.map["pair"]) == {"C-C", "C-H", "C-O", "H-H", "H-O"}
+    water = all_pairs[-1]
     k = int(np.argmin(water.lengths))
-    near = found[(found["pair"] == "H-O") & ((found["length_A"] - water.lengths[k]).abs() <= 0.05)]
+    bonds = found.map[found.map["pair"] == "H-O"]
+    near = bonds[(bonds["length_A"] - water.lengths[k]).abs() <= 0.05]
     assert ((near["energy_eV"] - water.energies[k]).abs() <= 0.1 + 1e-9).any()

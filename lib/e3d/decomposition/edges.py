@@ -21,7 +21,7 @@ from ase import Atoms
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
-from e3d.chemistry.topology import PathShares, path_shares
+from e3d.chemistry.topology import path_shares
 from e3d.errors import E3DError
 from e3d.models import batches as batches_
 from e3d.models.allegro import Model
@@ -262,20 +262,5 @@ def dressed_bond_energies(
     the two results are exactly Σε.
     """
     pairs = pair_energies(decomposition)
-    apart, shares = _shares(pairs, bonds, shifts)
+    apart, shares = path_shares(bonds, pairs.pairs, bond_shifts=shifts, pair_shifts=pairs.shifts)
     return shares @ pairs.energies, float(pairs.energies[apart == 0].sum())
-
-
-def topological_energies(
-    decomposition: Decomposition,
-    bonds: Int[np.ndarray, "n_bonds 2"],
-    shifts: Int[np.ndarray, "n_bonds 3"] | None = None,
-) -> dict[int, float]:
-    """Σε in eV of the pairs that are 1, 2, 3, … bonds apart; key 0: between fragments."""
-    pairs = pair_energies(decomposition)
-    apart, _ = _shares(pairs, bonds, shifts)
-    return {int(k): float(pairs.energies[apart == k].sum()) for k in np.unique(apart)}
-
-
-def _shares(pairs: Pairs, bonds: np.ndarray, shifts: np.ndarray | None) -> PathShares:
-    return path_shares(bonds, pairs.pairs, bond_shifts=shifts, pair_shifts=pairs.shifts)

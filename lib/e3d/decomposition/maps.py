@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -20,53 +21,65 @@ from e3d.chemistry import bonding
 from e3d.chemistry.topology import APART_COLUMNS
 from e3d.data.dataset import Molecule, conformations
 from e3d.decomposition import edges
-from e3d.decomposition.edges import Decomposition, pair_energies
 from e3d.errors import E3DError
 from e3d.models.allegro import Model
 from e3d.statistics import intervals
 
 #: Conformations whose pairs are held at a time; a molecule with more is taken apart.
 BLOCK = 512
-_BIN = [("pair", object), ("length_A", float), ("energy_eV", float), ("count", int)]
+_BINS = [("pair", object), ("length_A", float), ("energy_eV", float), ("count", int)]
 _MOMENTS = [("count", int), ("mean_eV", float), ("m2_eV2", float)]
+_CLASSES, _SEPARATIONS = [("class", object), *_MOMENTS], [("apart", object), *_MOMENTS]
 
 
-def _no_bins() -> pd.DataFrame:
-    return pd.DataFrame(np.empty(0, _BIN))
-
-
-def _no_classes() -> pd.DataFrame:
-    return pd.DataFrame(np.empty(0, [("class", object), *_MOMENTS]))
-
-
-def _no_kinds() -> pd.DataFrame:
-    return pd.DataFrame(np.empty(0, [("apart", object), *_MOMENTS]))
+def _empty(columns: list[tuple[str, type]]) -> pd.DataFrame:
+    return pd.DataFrame(np.empty(0, columns))
 
 
 @dataclass(frozen=True)
 class PairStatistics:
     """Statistics of the pair energies ε of any number of conformations; two of them add up.
 
-    map: one row per occupied bin, columns as of `tables.energy_map`. classes, kinds: one row per
-    bond class (`class`), and per number of bonds between the atoms (`apart`, one of
-    `tables.APART_COLUMNS`); columns count (pairs), mean_eV, and m2_eV2, the sum of squared
-    deviations from the mean: the variance is m2_eV2 / count. sum_rule_error: the largest, in eV per
-    atom. left_out: conformations passed over, by reason.
+    map: the E3D map, one row per occupied bin; columns pair (elements in alphabetical order),
+    length_A and energy_eV (centre of the bin; ε is negative when bound) and count. Only occupied
+    bins are kept, so that one energy far from all others costs nothing.
+
+    by_class, by_separation: moments of ε per bond class (`class`), and per number of bonds between
+    the two atoms (`apart`, one of `APART_COLUMNS`); columns count (pairs), mean_eV, and m2_eV2, the
+    sum of squared deviations from the mean: the variance is m2_eV2 / count.
+
+    sum_rule_error: the largest, in eV per atom. left_out: conformations passed over, by reason.
     """
 
-    map: pd.DataFrame = field(default_factory=_no_bins)
-    classes: pd.DataFrame = field(default_factory=_no_classes)
-    kinds: pd.DataFrame = field(default_factory=_no_kinds)
+    map: pd.DataFrame = field(default_factory=partial(_empty, _BINS))
+    by_class: pd.DataFrame = field(default_factory=partial(_empty, _CLASSES))
+    by_separation: pd.DataFrame = field(default_factory=partial(_empty, _SEPARATIONS))
     n_molecules: int = 0
     n_conformations: int = 0
     sum_rule_error: float = 0.0
     left_out: Counter[str] = field(default_factory=Counter)
 
+    @classmethod
+    def of_pairs(
+        cls, pairs: pd.DataFrame, *, length_step: float, energy_step: float
+    ) -> PairStatistics:
+        """Statistics of single pairs, columns pair, class, apart, length_A and energy_eV.
+
+        length_step in Å, energy_step in eV: widths of the bins, of which one begins at zero.
+        """
+        bins = pairs[["pair"]].assign(
+            length_A=(np.floor(pairs["length_A"] / length_step) + 0.5) * length_step,
+            energy_eV=(np.floor(pairs["energy_eV"] / energy_step) + 0.5) * energy_step,
+            count=1,
+        )
+        ones = pairs[["class", "apart"]].assign(count=1, mean_eV=pairs["energy_eV"], m2_eV2=0.0)
+        return cls(_counted(bins), pooled(ones, "class"), pooled(ones, "apart"))
+
     def __add__(self, other: PairStatistics) -> PairStatistics:
         return PairStatistics(
             map=_counted(pd.concat([self.map, other.map])),
-            classes=pooled(pd.concat([self.classes, other.classes]), "class"),
-            kinds=pooled(pd.concat([self.kinds, other.kinds]), "apart"),
+            by_class=pooled(pd.concat([self.by_class, other.by_class]), "class"),
+            by_separation=pooled(pd.concat([self.by_separation, other.by_separation]), "apart"),
             n_molecules=self.n_molecules + other.n_molecules,
             n_conformations=self.n_conformations + other.n_conformations,
             sum_rule_error=max(self.sum_rule_error, other.sum_rule_error),
@@ -110,7 +123,9 @@ def summarise(
         decompositions = list(edges.decompose(model, conformations(block)))
         remaining = iter(decompositions)
         pairs = [_pairs(molecule, islice(remaining, len(molecule))) for molecule in block]
-        part = _reduced(pd.concat(pairs, ignore_index=True), length_step, energy_step)
+        part = PairStatistics.of_pairs(
+            pd.concat(pairs, ignore_index=True), length_step=length_step, energy_step=energy_step
+        )
         errors = [abs(d.sum_rule_error) / len(d.atomic_energies) for d in decompositions]
         total += replace(part, n_conformations=len(errors), sum_rule_error=max(errors))
     return total
@@ -127,17 +142,6 @@ def _blocks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
                 block = []
     if block:
         yield block
-
-
-def _reduced(pairs: pd.DataFrame, length_step: float, energy_step: float) -> PairStatistics:
-    """Histogram and moments of a table of pairs, columns as of `_pairs`."""
-    bins = pairs[["pair"]].assign(
-        length_A=(np.floor(pairs["length_A"] / length_step) + 0.5) * length_step,
-        energy_eV=(np.floor(pairs["energy_eV"] / energy_step) + 0.5) * energy_step,
-        count=1,
-    )
-    ones = pairs[["class", "apart"]].assign(count=1, mean_eV=pairs["energy_eV"], m2_eV2=0.0)
-    return PairStatistics(_counted(bins), pooled(ones, "class"), pooled(ones, "apart"))
 
 
 def _pairs(molecule: Molecule, decompositions: Iterable[edges.Decomposition]) -> pd.DataFrame:
@@ -172,8 +176,8 @@ def _labels(molecule: Molecule) -> dict[str, np.ndarray]:
         classes[i, j] = classes[j, i] = bonding.bond_class(graph, i, j)
     apart = Chem.GetDistanceMatrix(graph)  # huge between fragments
     numbers = np.where(apart < len(symbols), np.clip(apart, 1, 4), 5).astype(int)
-    kinds = np.array(APART_COLUMNS, dtype=object)[numbers - 1]
-    return {"pair": np.array(pairs, dtype=object), "class": classes, "apart": kinds}
+    separations = np.array(APART_COLUMNS, dtype=object)[numbers - 1]
+    return {"pair": np.array(pairs, dtype=object), "class": classes, "apart": separations}
 
 
 def ensemble_of(run: str) -> str:
@@ -217,45 +221,3 @@ def topological_shares(
 def _shares_of(sums: np.ndarray) -> np.ndarray:
     """Σε by distance over Σε of all; sums (…, distances, runs) in eV."""
     return sums / sums.sum(axis=-2, keepdims=True)
-
-
-def energy_map(
-    decompositions: Iterable[Decomposition],
-    *,
-    length_step: float = 0.05,
-    energy_step: float = 0.1,
-) -> pd.DataFrame:
-    """The E3D map: joint histogram of distance and ε of all pairs, per element pair.
-
-    Columns: pair (elements in alphabetical order), length_A and energy_eV (centres of bins of
-    length_step Å and energy_step eV; ε negative when bound), count. Empty bins are left out.
-    """
-    found = [rows for d in decompositions if len(rows := _map_rows(d, length_step, energy_step))]
-    if not found:
-        raise E3DError("no pairs within the cutoff to map; are the structures single atoms?")
-    bins, counts = np.unique(np.concatenate(found), axis=0, return_counts=True)
-    names = {code: "-".join(_symbols(code)) for code in np.unique(bins[:, 0]).tolist()}
-    return pd.DataFrame(
-        {
-            "pair": [names[code] for code in bins[:, 0].tolist()],
-            "length_A": (bins[:, 1] + 0.5) * length_step,
-            "energy_eV": (bins[:, 2] + 0.5) * energy_step,
-            "count": counts,
-        }
-    ).sort_values(["pair", "length_A", "energy_eV"], ignore_index=True)
-
-
-def _map_rows(decomposition: Decomposition, length_step: float, energy_step: float) -> np.ndarray:
-    pairs, _, lengths, energies = pair_energies(decomposition)
-    low, high = np.sort(decomposition.atomic_numbers[pairs], axis=1).T
-    return np.column_stack(
-        [
-            low * len(chemical_symbols) + high,
-            np.floor(lengths / length_step).astype(np.int64),
-            np.floor(energies / energy_step).astype(np.int64),
-        ]
-    )
-
-
-def _symbols(code: int) -> list[str]:
-    return sorted(chemical_symbols[z] for z in divmod(code, len(chemical_symbols)))

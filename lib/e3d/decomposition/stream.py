@@ -167,7 +167,7 @@ def _parts(
         yield from (job.chunk(data, network, chunk) for chunk in chunks)
 
 
-_TABLES = ("map", "classes", "kinds")
+_TABLES = ("map", "by_class", "by_separation")
 
 
 def _write(path: Path, total: PairStatistics, settings: str, n_read: int) -> None:
@@ -193,8 +193,8 @@ def _write(path: Path, total: PairStatistics, settings: str, n_read: int) -> Non
 def read(path: str | Path) -> PairStatistics:
     """Read a statistics file.
 
-    Its groups map, classes and kinds hold the columns of the tables of `Statistics`, one array
-    each, and variance_eV2 besides. Raises E3DError for any other file.
+    Its groups map, by_class and by_separation hold the columns of the tables of `PairStatistics`,
+    one array each, and variance_eV2 besides. Raises E3DError for any other file.
     """
     return _read(Path(path))[0]
 

@@ -147,7 +147,7 @@ def parity(
 def energy_map(ax: Axes, table: pd.DataFrame, *, title: str = "") -> Axes:
     """One E3D map: counts over length and pair energy.
 
-    table: rows of `tables.energy_map` of one element pair, columns length_A, energy_eV (bin
+    table: rows of `PairStatistics.map` of one element pair, columns length_A, energy_eV (bin
     centres) and count; ε is negative when bound.
     """
     grid = table.pivot_table(index="energy_eV", columns="length_A", values="count", aggfunc="sum")
