@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -78,7 +78,7 @@ def compared_with_zero(found: Estimate, *, more: str, less: str, same: str) -> s
 
 
 def by_outcome(
-    found: Mapping[Hashable, Estimate], *, more: str, less: str, same: str
+    found: Mapping[Any, Estimate], *, more: str, less: str, same: str
 ) -> dict[str, list[Any]]:
     """Keys of estimates by the wording that each interval supports, see `compared_with_zero`.
 
