@@ -11,16 +11,15 @@ from __future__ import annotations
 import hashlib
 import os
 import tarfile
-import urllib.error
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pooch
 from ase import Atoms
+from tqdm import tqdm
 
-from e3d import files
 from e3d.errors import E3DError
 
 #: Folder or .tar.gz that stands in for the download.
@@ -55,21 +54,33 @@ def obtain(source: str, *, url: str, cache: str | Path, sha256: str) -> dict[str
     return contents
 
 
+class _Bar(tqdm):
+    """The progress of a download, which it ends at `SIZE_LIMIT`."""
+
+    def __bool__(self) -> bool:
+        return True  # pooch asks whether there is a bar, tqdm would tell whether it has a length
+
+    def update(self, n: float | int | None = 1) -> bool | None:
+        if self.n + (n or 0) > SIZE_LIMIT:
+            raise E3DError(
+                f"{self.desc} is longer than {SIZE_LIMIT} bytes; is its address the right one?"
+            )
+        return super().update(n)
+
+
 def _download(url: str, target: Path) -> None:
+    """Keep what is at the address as the file `target`; only `digest` verifies it.
+
+    The hash of the archive itself is not known: GitHub makes it on request.
+    """
+    pooch.get_logger().setLevel("WARNING")  # it would recommend to pin that hash
     try:
-        with (
-            urllib.request.urlopen(
-                url, timeout=_TIMEOUT_S
-            ) as answer,  # names a fixed https address
-            files.replacing(target) as temporary,
-        ):
-            data = answer.read(SIZE_LIMIT + 1)
-            if len(data) > SIZE_LIMIT:
-                raise E3DError(
-                    f"{url} sends more than {SIZE_LIMIT} bytes; is it the right address?"
-                )
-            temporary.write_bytes(data)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+        with _Bar(unit="B", unit_scale=True, desc=url) as bar:
+            pooch.retrieve(
+                url, known_hash=None, fname=target.name, path=target.parent,
+                downloader=pooch.HTTPDownloader(progressbar=bar, timeout=_TIMEOUT_S),
+            )  # fmt: skip
+    except (OSError, ValueError) as error:  # among them all that requests raises
         raise E3DError(
             f"BSE49 cannot be downloaded from {url} ({error}); on a machine without a network give "
             f"a folder or .tar.gz of it as `source` or in the variable {SOURCE_VARIABLE}"

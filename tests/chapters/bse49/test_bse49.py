@@ -103,6 +103,8 @@ def server() -> Iterator[dict]:
             state["asked"].append(self.path)
             data = state["answers"].get(self.path)
             self.send_response(404 if data is None else 200)
+            if "length" in state:
+                self.send_header("Content-Length", str(state["length"]))
             self.end_headers()
             self.wfile.write(data or b"")
 
@@ -133,6 +135,22 @@ def test_a_download_is_verified_and_kept(
     assert obtain("", **options) == contents
     assert server["asked"] == ["/bse49.tar.gz"]
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == [cache], "nothing is unpacked"
+
+
+def test_a_download_shows_its_progress_and_is_not_kept_when_cut_short(
+    contents: dict[str, bytes], server: dict, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = archive(contents)
+    server["answers"]["/bse49.tar.gz"] = data
+    options = {"url": server["url"], "cache": tmp_path / "bse49.tar.gz", "sha256": digest(contents)}
+    server["length"] = len(data) + 1
+    with pytest.raises(E3DError, match="cannot be downloaded") as caught:
+        obtain("", **options)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    server["length"] = len(data)
+    assert obtain("", **options) == contents
+    assert "100%" in capsys.readouterr().err
 
 
 def test_another_content_is_refused(
@@ -199,7 +217,7 @@ def test_too_much_is_not_read(
 ) -> None:
     server["answers"]["/bse49.tar.gz"] = archive(contents)
     monkeypatch.setattr(source, "SIZE_LIMIT", 100)
-    with pytest.raises(E3DError, match="sends more than 100 bytes"):
+    with pytest.raises(E3DError, match="is longer than 100 bytes"):
         obtain("", url=server["url"], cache=tmp_path / "cache", sha256="")
     (tmp_path / "large.tar.gz").write_bytes(server["answers"]["/bse49.tar.gz"])
     with pytest.raises(E3DError, match="unpacks to more than 100 bytes"):
