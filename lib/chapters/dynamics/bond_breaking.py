@@ -1,8 +1,9 @@
-"""When does a bond break? Its edge energy as an order parameter beside length and bond order.
+"""When does a bond break? The edge energy as an order parameter beside bond length and bond order.
 
-Every measure is relative to the relaxed start of its trajectory. Declared in advance: a bond is
-broken by length beyond `STRETCH` times its relaxed length; by edge energy when more than `GONE` of
-ε is gone; by bond order when the Wiberg order is below `ORDER`.
+Every measure is relative to the relaxed start of its trajectory. The criteria were declared in
+advance. A bond is broken by its length when it is longer than `STRETCH` times the relaxed length,
+by its edge energy when more than the fraction `GONE` of ε is lost, and by its bond order when the
+Wiberg order is below `ORDER`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import numpy as np
 import pandas as pd
 from ase.data import chemical_symbols
 from jaxtyping import Bool, Float, Int
-from scipy.stats import rankdata
 
 from chapters.dynamics.simulation import MAX_STRETCH
 from chapters.dynamics.trajectories import Record
@@ -28,15 +28,15 @@ from e3d.models.allegro import Model
 from e3d.models.pair import PairPotential
 from e3d.statistics.grouping import Groups
 
-#: Threshold of each measure; `gone`: of the share of an energy that is gone, of any model.
+#: Threshold of each measure; `GONE` applies to the lost fraction of ε of any model.
 STRETCH, GONE, ORDER = MAX_STRETCH, 0.5, 0.5
 
 
 class Energies(NamedTuple):
-    """What a model says of the F frames of a trajectory.
+    """Energies of a model along a trajectory of F frames.
 
-    gone (F, n_bonds): 1 − ε/ε(start), 0 at the start and 1 once nothing is left; total (F,): the
-    energy relative to the start, in eV.
+    gone (F, n_bonds): lost fraction of the edge energy, 1 − ε/ε(start), 0 at the start and 1 once
+    nothing is left; total (F,): total energy relative to the start, in eV.
     """
 
     gone: Float[np.ndarray, "n_frames n_bonds"]
@@ -44,7 +44,7 @@ class Energies(NamedTuple):
 
 
 def edge_energies_along(model: Model, records: Sequence[Record]) -> list[Energies]:
-    """Edge energies of the bonds of every record, which begins with its relaxed geometry."""
+    """Edge energies of the bonds of the start along every record."""
     parts = decompose(model, chain.from_iterable(record.structures() for record in records))
     found = []
     for record in records:
@@ -55,23 +55,26 @@ def edge_energies_along(model: Model, records: Sequence[Record]) -> list[Energie
     return found
 
 
-def along_all(
-    recipes: Mapping[str, ModelSpec], records: Sequence[Record], *, progress: bool = False
+def edge_energies_by_model(
+    specs: Mapping[str, ModelSpec], records: Sequence[Record], *, progress: bool = False
 ) -> dict[str, list[Energies]]:
-    """`along` of several models, in parallel."""
-    work = partial(_along_recipe, records=list(records))
-    found = parallel.map_ordered(work, list(recipes.values()), unit="model", progress=progress)
-    return dict(zip(recipes, found, strict=True))
+    """`edge_energies_along` of several models, by the names of their runs, in parallel."""
+    work = partial(_along_spec, records=list(records))
+    found = parallel.map_ordered(work, list(specs.values()), unit="model", progress=progress)
+    return dict(zip(specs, found, strict=True))
 
 
-def _along_recipe(recipe: ModelSpec, records: Sequence[Record]) -> list[Energies]:
-    return edge_energies_along(recipe.load(), records)
+def _along_spec(spec: ModelSpec, records: Sequence[Record]) -> list[Energies]:
+    return edge_energies_along(spec.load(), records)
 
 
-def pairs_of_path(
+def bound_pairs_along(
     model: Model, record: Record, *, below_eV: float | int
 ) -> tuple[Int[np.ndarray, "n_pairs 2"], Float[np.ndarray, "n_frames n_pairs"]]:
-    """The bonds of the start, then other pairs whose ε is ever lower than `below_eV`; ε in eV."""
+    """Pairs of atoms that are ever bound along a record, and their ε in eV.
+
+    First the bonds of the start, then other pairs with ε below `below_eV` in any frame.
+    """
     frames = list(decompose(model, record.structures()))
     paths = [pair_energies(frame) for frame in frames]
     bonds = [tuple(bond) for bond in record.bonds.tolist()]
@@ -82,8 +85,8 @@ def pairs_of_path(
     return pairs, np.array([bond_energies(frame, pairs) for frame in frames])
 
 
-def watched_from(record: Record) -> float:
-    """Time in fs of the first frame of the last stretch without gaps, before which few are kept."""
+def dense_from(record: Record) -> float:
+    """Time in fs from which on every frame was stored; earlier ones are sparse."""
     gaps = np.diff(record.times)
     sparse = np.flatnonzero(gaps > 2 * gaps.min(initial=np.inf))
     return float(record.times[sparse[-1] + 1]) if len(sparse) else float(record.times[0])
@@ -92,7 +95,7 @@ def watched_from(record: Record) -> float:
 def pair_energies_along(
     potential: PairPotential, records: Sequence[Record]
 ) -> list[Float[np.ndarray, "_ _"]]:
-    """The share of φ that is gone, as `Energies.gone`, of the pair null."""
+    """Lost fraction of φ of the pair null, as `Energies.gone`, along every record."""
     found = []
     for record in records:
         lengths = np.maximum(bond_lengths(record.positions, record.bonds), potential.knots[0])
@@ -107,12 +110,12 @@ def pair_energies_along(
 def frame_table(
     records: Sequence[Record], gone: Mapping[str, Sequence[Float[np.ndarray, "_ _"]]]
 ) -> pd.DataFrame:
-    """One row per frame and bond of judged records.
+    """One row per frame and bond of records with bond orders.
 
-    gone: measure → share of its bond energy that is gone, of every record. Columns: trajectory
-    (place in `records`), molecule, driver, temperature_K, fold, bond, class, time_fs, stretch (r
-    over the relaxed one), elongation_A (r less the relaxed one), order and cold_order (Wiberg), and
-    those of `gone`.
+    gone: lost fractions of bond energies along every record, by measure. Columns: trajectory (index
+    in `records`), molecule, driver, temperature_K, fold, bond, class, time_fs, stretch (r over the
+    relaxed length), elongation_A (r minus the relaxed length), order and cold_order (Wiberg), and
+    one per measure.
     """
     tables = []
     for k, record in enumerate(records):
@@ -144,10 +147,10 @@ def time_beyond(
     *,
     rising: bool,
 ) -> float:
-    """When values went beyond a threshold for good, in the unit of the times.
+    """Time from which on values stay beyond a threshold, interpolated between frames.
 
-    Interpolated between frames. NaN where the last value is not beyond it, or no number is known on
-    either side of the crossing.
+    rising: whether beyond means above. NaN where the last value is not beyond the threshold, or a
+    value beside the crossing is not known.
     """
     beyond = values > threshold if rising else values < threshold
     if not beyond[-1]:
@@ -162,12 +165,11 @@ def time_beyond(
 def breaking_events(
     frames: pd.DataFrame, measures: Sequence[str], *, gone: float = GONE
 ) -> pd.DataFrame:
-    """One row per bond that its length calls broken at the end of a trajectory.
+    """One row per bond that is broken, by its length, at the end of a trajectory.
 
-    frames: as of `frame_table`; measures: its columns with shares of energies that are gone, whose
-    threshold is `gone`. Columns: those that name the bond, and for stretch, order and each measure
-    the time in fs at which its criterion was met for good, NaN where it was not within the
-    trajectory.
+    frames: as of `frame_table`; measures: its columns of lost fractions, whose threshold is `gone`.
+    Columns: those that identify the bond, and for stretch, order and each measure the time in fs
+    from which on its criterion is met, NaN where it is not met at the end.
     """
     criteria = {"stretch": (STRETCH, True), "order": (ORDER, False)}
     criteria |= dict.fromkeys(measures, (gone, True))
@@ -184,33 +186,12 @@ def breaking_events(
     return pd.DataFrame(rows, columns=[*keys, *criteria])
 
 
-def area_under_curve(broken: Bool[np.ndarray, " n"], score: Float[np.ndarray, " n"]) -> float:
-    """Chance that a broken bond scores higher than one that is not: area under the ROC curve.
-
-    Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747. NaN where only one kind is given.
-    """
-    n = int(broken.sum())
-    if n in (0, len(broken)):
-        return float("nan")
-    return float((rankdata(score)[broken].sum() - n * (n + 1) / 2) / (n * (len(broken) - n)))
-
-
-def kappa(one: Bool[np.ndarray, " n"], other: Bool[np.ndarray, " n"]) -> float:
-    """Cohen's kappa of two calls: 1, they agree; 0, no more than by chance.
-
-    Cohen 1960, doi:10.1177/001316446002000104. NaN where both say the same of every row.
-    """
-    p, q = one.mean(), other.mean()
-    chance = p * q + (1 - p) * (1 - q)
-    return float(((one == other).mean() - chance) / (1 - chance)) if chance < 1 else float("nan")
-
-
 def calls_by_others(
     broken: Bool[np.ndarray, " n"], score: Float[np.ndarray, " n"], groups: Groups
 ) -> Bool[np.ndarray, " n"]:
-    """Which rows score above the threshold that is best for the rows of all other groups.
+    """Which rows reach the threshold that is best for the rows of all other groups.
 
-    Best: the largest sum of sensitivity and specificity (Youden's index).
+    The best threshold has the largest sum of sensitivity and specificity (Youden's index).
     """
     names, calls = np.asarray(groups), np.zeros(len(score), dtype=bool)
     for own, others in _left_out(names):

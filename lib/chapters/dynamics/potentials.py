@@ -1,6 +1,6 @@
-"""Drivers of molecular dynamics: energies and forces of several molecules at a time.
+"""Potentials of molecular dynamics: energies and forces of several molecules at a time.
 
-An Allegro model evaluates them in one batch; the pair null and GFN2-xTB one by one.
+An Allegro model evaluates them in one batch, the pair null and GFN2-xTB one by one.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from e3d.units import (
     EV_PER_HARTREE,
 )
 
-#: Temperature of the electrons where nothing else is said, as in the labels.
+#: Temperature of the electrons in the labels.
 COLD_K = 300.0
-#: Energies (n,) in eV and forces (n_atoms, 3) of each in eV/Å of n molecules; NaN where none exist.
+#: Energies (n,) in eV of n molecules and forces (n_atoms, 3) in eV/Å on each; NaN where none exist.
 Potential = Callable[[list[Atoms]], tuple[np.ndarray, list[np.ndarray]]]
 
 
 def allegro(model: Model) -> Potential:
-    """A driver that evaluates all molecules in one batch of the model."""
+    """An Allegro model, which evaluates all molecules in one batch."""
     from nequip.data import AtomicDataDict as Keys
 
     prepare = batches.transforms(model)
@@ -45,9 +45,9 @@ def allegro(model: Model) -> Potential:
 
 
 def pair(potential: PairPotential) -> Potential:
-    """A driver of the pair null; energies are relative to the atoms.
+    """The pair null; energies are relative to the atoms.
 
-    Nearer than the first knot φ is continued with its slope there.
+    At distances below the first knot, φ continues as a straight line with its slope there.
     """
 
     def of_one(molecule: Atoms) -> tuple[float, np.ndarray]:
@@ -68,15 +68,15 @@ def pair(potential: PairPotential) -> Potential:
 
 
 def _coefficients(potential: PairPotential, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Spline coefficients (n_pairs, n_splines) of pairs of atomic numbers."""
+    """Spline coefficients (n_pairs, n_splines) of pairs of atomic numbers (n_pairs,)."""
     kinds = [
         tuple(sorted((chemical_symbols[a], chemical_symbols[b])))
         for a, b in zip(first, second, strict=True)
     ]
     if missing := sorted(set(kinds) - potential.coefficients.keys()):
         raise E3DError(
-            f"the pair null was not fitted to {'-'.join(missing[0])}; fit it to molecules of all "
-            "elements"
+            f"the pair null was not fitted to {'-'.join(missing[0])}; fit it to molecules that "
+            "contain all elements"
         )
     return np.array([potential.coefficients[kind] for kind in kinds])
 
@@ -110,19 +110,19 @@ def _one_by_one(function: Callable[[Atoms], tuple[float, np.ndarray]]) -> Potent
     return evaluate
 
 
-def potential_by_name(name: str, potential: PairPotential | None = None) -> Potential:
-    """The driver that a trajectory names.
+def potential_by_name(name: str, fitted_pair: PairPotential | None = None) -> Potential:
+    """The potential with a name, as a trajectory stores it.
 
-    `pair`; `gfn2:KELVIN`, the temperature of the electrons; otherwise a checkpoint folder, with
-    `:float64` for a network in double precision. Raises E3DError as `load_model` does, and for
-    `pair` without a potential.
+    `pair` is the pair null `fitted_pair`; `gfn2:KELVIN` is GFN2-xTB with electrons at that
+    temperature; any other name is a checkpoint folder, with `:float64` appended for a network in
+    double precision. Raises E3DError as `load_model` does, and for `pair` without a fitted one.
     """
     source, _, option = name.partition(":")
     if source == "gfn2":
         return gfn2(float(option))
     if source == "pair":
-        if potential is None:
-            raise E3DError("the driver 'pair' needs a fitted potential; fit one first")
-        return pair(potential)
+        if fitted_pair is None:
+            raise E3DError("the potential 'pair' must be fitted first; pass the fitted one")
+        return pair(fitted_pair)
     dtype = getattr(torch, option) if option else None
     return allegro(load_model(source, device="cpu", dtype=dtype))

@@ -1,7 +1,8 @@
-"""Molecular dynamics of several molecules at a time, driven by a network or by what it is held to.
+"""Molecular dynamics of several molecules at a time with any potential.
 
-ASE integrates: the molecules are one `Atoms` whose parts do not feel each other, so that a network
-evaluates all of them in one batch. A molecule that has come to its end leaves the others alone.
+ASE integrates the equations of motion. All molecules are parts of one `Atoms` and do not interact,
+so that a network evaluates them in one batch. A molecule whose trajectory has ended is removed
+without any effect on the others.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from chapters.dynamics.potentials import Potential
 from e3d.chemistry.bonding import bond_lengths
 from e3d.errors import E3DError
 
-#: A bond is broken by length beyond so many times its relaxed length.
+#: A bond longer than this many times its relaxed length counts as broken.
 MAX_STRETCH = 1.5
-#: Two atoms have collapsed onto each other within so many times the sum of their covalent radii.
+#: Two atoms closer than this many times the sum of their covalent radii have collapsed.
 MIN_CONTACT = 0.5
-#: Å; a molecule that reaches further has come apart, and its neighbours are no longer searched.
+#: Å; a larger molecule has flown apart and is no longer evaluated.
 MAX_EXTENT = 60.0
 
 
 class BatchCalculator(Calculator):
-    """ASE calculator of an `Atoms` that holds molecules of given sizes one after the other.
+    """ASE calculator for an `Atoms` that consists of consecutive molecules of given sizes.
 
     `results["molecule_energies"]` (n,) in eV. A molecule that is not finite, or has flown apart, is
     not evaluated: its energy is NaN and no force acts on it.
@@ -41,9 +42,9 @@ class BatchCalculator(Calculator):
 
     implemented_properties = ["energy", "forces", "molecule_energies"]  # noqa: RUF012
 
-    def __init__(self, driver: Potential, sizes: Sequence[int]):
+    def __init__(self, potential: Potential, sizes: Sequence[int]):
         super().__init__()
-        self.driver = driver
+        self.potential = potential
         self.bounds = np.cumsum(sizes)[:-1]
 
     def calculate(
@@ -59,9 +60,9 @@ class BatchCalculator(Calculator):
         parts = [Atoms(z, x) for z, x in zip(numbers, positions, strict=True)]
         forces = [np.zeros((len(part), 3)) for part in parts]
         energies = np.full(len(parts), np.nan)
-        sound = [k for k, part in enumerate(parts) if is_evaluable(part.positions)]
-        found = self.driver([parts[k] for k in sound]) if sound else ((), ())
-        for k, energy, force in zip(sound, *found, strict=True):
+        evaluable = [k for k, part in enumerate(parts) if is_evaluable(part.positions)]
+        found = self.potential([parts[k] for k in evaluable]) if evaluable else ((), ())
+        for k, energy, force in zip(evaluable, *found, strict=True):
             if np.isfinite(energy) and np.isfinite(force).all():
                 energies[k], forces[k] = energy, force
         self.results = {"energy": float(np.nansum(energies)), "forces": np.concatenate(forces),
@@ -69,16 +70,17 @@ class BatchCalculator(Calculator):
 
 
 def is_evaluable(positions: Float[np.ndarray, "n_atoms 3"]) -> bool:
-    """Finite positions, in Å, no further apart than a neighbour search should look."""
+    """Whether positions, in Å, are finite and no further apart than `MAX_EXTENT`."""
     return bool(np.isfinite(positions).all() and np.ptp(positions, axis=0).max() < MAX_EXTENT)
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How dynamics is run. friction 0: at constant energy, by velocity Verlet, else Langevin.
+    """Settings of a simulation: velocity Verlet at constant energy where the friction is zero,
+    Langevin dynamics otherwise.
 
-    A run ends after `length_fs`, `after_break_fs` after a bond was first broken by length, or when
-    atoms collapse or are lost.
+    A trajectory has a frame every `every_fs`. It ends after `length_fs`, or `after_break_fs` after
+    the first break of a bond, or when atoms collapse or the molecule is lost.
     """
 
     time_step_fs: float | int
@@ -90,22 +92,26 @@ class Protocol:
 
 @dataclass
 class Trajectory:
-    """One molecule over time. end: `whole`, `broken`, `collapsed` or `lost`.
+    """One molecule over time, its start being the first of F frames.
 
-    times (F,) in fs; positions (F, N, 3) in Å; potential and kinetic (F,) in eV. The first frame is
-    the start.
+    times (F,) in fs; positions (F, N, 3) in Å; potential_energies and kinetic_energies (F,) in eV;
+    broken_at: time of the first break in fs, infinite if there is none; end: `whole`, `broken`,
+    `collapsed`, or `lost` where it could no longer be evaluated.
     """
 
     times: list[float] = field(default_factory=list)
     positions: list[np.ndarray] = field(default_factory=list)
-    potential: list[float] = field(default_factory=list)
-    kinetic: list[float] = field(default_factory=list)
+    potential_energies: list[float] = field(default_factory=list)
+    kinetic_energies: list[float] = field(default_factory=list)
     broken_at: float = np.inf
     end: str = ""
 
 
 def collapsed(numbers: Int[np.ndarray, " n_atoms"], positions: np.ndarray) -> bool:
-    """Whether two atoms are nearer than `MIN_CONTACT` times the sum of their covalent radii."""
+    """Whether two atoms are closer than `MIN_CONTACT` times the sum of their covalent radii.
+
+    positions (N, 3) in Å.
+    """
     pairs = np.column_stack(np.triu_indices(len(numbers), k=1))
     radii = covalent_radii[numbers[pairs]].sum(axis=1)
     return bool((bond_lengths(positions, pairs) < MIN_CONTACT * radii).any())
@@ -118,7 +124,7 @@ class _Running(NamedTuple):
 
 
 def simulate(
-    driver: Potential,
+    potential: Potential,
     starts: Sequence[Atoms],
     bonds: Sequence[Int[np.ndarray, "_ 2"]],
     protocol: Protocol,
@@ -126,11 +132,11 @@ def simulate(
     temperature_K: float | int,
     seed: Sequence[int],
 ) -> list[Trajectory]:
-    """Trajectories of molecules from their relaxed geometries, all with the same driver.
+    """Trajectories of molecules that start from their relaxed geometries, with one potential.
 
     Momenta are drawn at twice the temperature: half of that energy becomes potential energy.
-    bonds: of each molecule; its relaxed lengths are those at the start. seed: of the momenta and of
-    the noise.
+    bonds (n_bonds, 2) of each molecule, whose lengths at the start are the relaxed ones; seed: of
+    the momenta and of the Langevin noise.
     """
     rng = np.random.default_rng(list(seed))
     running = []
@@ -141,26 +147,26 @@ def simulate(
         running.append(_Running(atoms, pairs, Trajectory()))
     trajectories = [one.trajectory for one in running]
     every = round(protocol.every_fs / protocol.time_step_fs)
-    time, joined, dynamics = 0.0, *_joined(driver, running, protocol, temperature_K, rng)
+    time, joined, dynamics = 0.0, *_joined(potential, running, protocol, temperature_K, rng)
     while running:
         if time > 0:
             dynamics.run(every)
         _record(joined, running, time)
         kept = [one for one in running if not _has_ended(one, time, protocol)]
         if kept and len(kept) < len(running):
-            joined, dynamics = _joined(driver, kept, protocol, temperature_K, rng)
+            joined, dynamics = _joined(potential, kept, protocol, temperature_K, rng)
         running, time = kept, time + protocol.every_fs
     return trajectories
 
 
 def _joined(
-    driver: Potential, running: list[_Running], protocol: Protocol, kelvin: float | int, rng: Any
+    potential: Potential, running: list[_Running], protocol: Protocol, kelvin: float | int, rng: Any
 ) -> tuple[Atoms, Any]:
-    """All molecules as one `Atoms`, and the dynamics that moves them."""
+    """All molecules as one `Atoms`, and its integrator."""
     joined = Atoms()
     for one in running:
         joined += one.atoms
-    joined.calc = BatchCalculator(driver, [len(one.atoms) for one in running])
+    joined.calc = BatchCalculator(potential, [len(one.atoms) for one in running])
     step = protocol.time_step_fs * units.fs
     if not protocol.friction_per_fs:
         return joined, VelocityVerlet(joined, step)
@@ -171,7 +177,7 @@ def _joined(
 
 
 def _record(joined: Atoms, running: list[_Running], time: float) -> None:
-    """Give every molecule its part of the state, and its trajectory a frame."""
+    """Copy the state of the joined atoms to the molecules, and append it to their trajectories."""
     joined.get_forces()
     energies = joined.calc.results["molecule_energies"]
     first = 0
@@ -182,14 +188,14 @@ def _record(joined: Atoms, running: list[_Running], time: float) -> None:
         trajectory, first = one.trajectory, part.stop
         trajectory.times.append(time)
         trajectory.positions.append(one.atoms.positions.copy())
-        trajectory.potential.append(float(energy))
-        trajectory.kinetic.append(float(one.atoms.get_kinetic_energy()))
+        trajectory.potential_energies.append(float(energy))
+        trajectory.kinetic_energies.append(float(one.atoms.get_kinetic_energy()))
 
 
 def _has_ended(one: _Running, time: float, protocol: Protocol) -> bool:
-    """Whether the last frame of a trajectory is its end, which is then written down."""
+    """Whether the last frame of a trajectory is its end, which is then recorded in it."""
     run = one.trajectory
-    if not (is_evaluable(run.positions[-1]) and np.isfinite(run.potential[-1])):
+    if not (is_evaluable(run.positions[-1]) and np.isfinite(run.potential_energies[-1])):
         run.end = "lost"
     elif collapsed(one.atoms.numbers, run.positions[-1]):
         run.end = "collapsed"
@@ -205,8 +211,8 @@ def _has_ended(one: _Running, time: float, protocol: Protocol) -> bool:
 
 
 class Drift(NamedTuple):
-    """A line through a total energy: slope and its standard error in meV/atom/ps, and what remains,
-    a standard deviation in meV/atom. The error takes what remains for noise."""
+    """Linear fit of a total energy: slope and its standard error in meV/atom/ps, and spread, the
+    standard deviation of the residuals in meV/atom. The error treats the residuals as noise."""
 
     slope: float
     error: float
@@ -216,9 +222,12 @@ class Drift(NamedTuple):
 def energy_drift(
     times: Float[np.ndarray, " n_frames"], energies: Float[np.ndarray, " n_frames"], n_atoms: int
 ) -> Drift:
-    """Drift of a total energy, times in fs and energies in eV. Raises E3DError under 3 frames."""
+    """Drift of a total energy: times in fs, energies in eV.
+
+    Raises E3DError for fewer than three frames.
+    """
     if len(times) < 3:
         raise E3DError(f"a drift needs three frames or more, got {len(times)}; was the run lost?")
     line = linregress(times / 1000, 1000 * energies / n_atoms)
-    remains = 1000 * energies / n_atoms - line.slope * times / 1000 - line.intercept
-    return Drift(float(line.slope), float(line.stderr), float(remains.std(ddof=2)))
+    residuals = 1000 * energies / n_atoms - line.slope * times / 1000 - line.intercept
+    return Drift(float(line.slope), float(line.stderr), float(residuals.std(ddof=2)))

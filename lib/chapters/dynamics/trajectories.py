@@ -1,7 +1,7 @@
-"""Trajectories as a file: planned as tasks, run in a pool of processes, kept piece by piece.
+"""Trajectories in a file: planned as tasks and computed in a pool of processes.
 
 The file has one group per trajectory, see `Record`. Times are in fs, positions in Å, energies in
-eV, bond orders without a unit.
+eV; bond orders have no unit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from e3d.models.pair import PairPotential
 from e3d.parallel import map_resumable
 from e3d.units import EV_PER_HARTREE
 
-#: Tasks per worker before the pool is renewed: GFN2-xTB slows down in a process that has run long.
+#: Tasks per process before it is replaced: GFN2-xTB slows down in a process that has run for long.
 TASKS_PER_WORKER = 4
 _UNITS = {"times": "fs", "positions": "angstrom", "potential": "eV", "kinetic": "eV",
           "orders": "", "cold_orders": "", "gfn2": "eV"}  # fmt: skip
@@ -38,37 +38,39 @@ _NUMBERS = ("temperature_K", "replica", "time_step_fs", "length_fs", "broken_at_
 
 @dataclass(frozen=True)
 class SimulationTask:
-    """Molecules that one driver moves together, and what is kept of it.
+    """A simulation of several molecules with one potential, and which frames are stored.
 
-    Kept are frames `keep_fs` apart, and all from `window_fs` before a bond first broke. Frames of
-    which is `judged` get bond orders with electrons at `electronic_K`.
+    potential: its name, as of `potential_by_name`. Stored are frames `keep_fs` apart, and all
+    frames from `window_fs` before the first break of a bond onwards. with_bond_orders: whether the
+    stored frames get Wiberg bond orders, with electrons at `electronic_K`.
     """
 
     kind: str
-    driver: str
+    potential: str
     molecules: tuple[str, ...]
     temperature_K: int
     replica: int
     protocol: Protocol
     keep_fs: float | int
     window_fs: float | int = 0.0
-    judged: bool = False
+    with_bond_orders: bool = False
     electronic_K: float | int = 5000.0
 
     @property
     def key(self) -> str:
-        """Everything that decides the outcome, as JSON."""
+        """All that determines the outcome, as JSON."""
         return json.dumps(asdict(self), sort_keys=True)
 
 
 @dataclass(frozen=True)
 class Record:
-    """One stored trajectory with the F frames that were kept, the first being the relaxed start.
+    """One trajectory as it is stored, with F frames, of which the first is the relaxed start.
 
-    kind: what it was run for; driver as of `drivers.by_name`; smiles with atom maps; end as of
-    `Trajectory`; times (F,), positions (F, N, 3), potential and kinetic (F,). Where frames were
-    judged: GFN2-xTB Wiberg orders (F, n_bonds) of the bonds of the start, with warm and with cold
-    electrons, and gfn2 (F,), the energy with cold ones; NaN where no SCF converged.
+    kind: purpose of the simulation; driver: name of its potential, as of `potential_by_name`;
+    smiles with atom maps; end as of `Trajectory`; times (F,); positions (F, N, 3); potential and
+    kinetic energies (F,). With bond orders: `orders` and `cold_orders` (F, n_bonds), the GFN2-xTB
+    Wiberg orders of the bonds of the start with warm electrons and at `COLD_K`, and `gfn2` (F,),
+    the energy at `COLD_K`; NaN where the SCF did not converge.
     """
 
     kind: str
@@ -98,22 +100,23 @@ class Record:
 
     @cached_property
     def classes(self) -> list[str]:
-        """Bond class of each."""
+        """Class of each bond."""
         graph = bonding.from_mapped_smiles(self.smiles)
         return [bonding.bond_class(graph, i, j) for i, j in self.bonds.tolist()]
 
     def structures(self) -> list[Atoms]:
-        """All frames."""
+        """All frames as ASE structures."""
         return [Atoms(self.atomic_numbers, frame) for frame in self.positions]
 
 
 def choose(
     molecules: Sequence[Molecule], *, held_out: int, trained: int, n_atoms: tuple[int, int]
 ) -> list[Molecule]:
-    """Molecules that together have many bond classes: first of the test fold, then trained ones.
+    """A greedy choice of molecules that cover many bond classes, held-out ones first.
 
-    Each is the one with most classes that those before lack; among equals the smaller, then the
-    first by name. n_atoms: fewest and most.
+    `held_out` molecules of the test fold, then `trained` ones of the training fold. Each next one
+    adds most new classes; ties go to the smaller, then to the first by name. n_atoms: the smallest
+    and the largest number of atoms.
     """
     chosen: list[Molecule] = []
     seen: set[str] = set()
@@ -133,21 +136,21 @@ def run_tasks(
     molecules: Sequence[Molecule],
     out: str | Path,
     *,
-    potential: PairPotential | None = None,
+    fitted_pair: PairPotential | None = None,
     n_workers: int | None = None,
     progress: bool = True,
 ) -> None:
     """Run tasks in a pool and write all trajectories, in the order of the tasks, to `out`.
 
-    An interrupted call resumes. Raises E3DError when a task names an unknown molecule, when one
-    fails, and as `map_resumable` does.
+    fitted_pair: what tasks with the potential `pair` use. An interrupted call resumes. Raises
+    E3DError when a task names an unknown molecule, when one fails, and as `map_resumable` does.
     """
     known = {m.name: m for m in molecules}
     if unknown := sorted({name for task in tasks for name in task.molecules} - known.keys()):
         raise E3DError(f"no molecule is called {unknown[0]!r}; known: {', '.join(sorted(known))}")
     map_resumable(
-        partial(work, molecules=known, potential=potential), tasks, Path(out), _join, key=_key,
-        complete=True, unit="task", n_workers=n_workers, renew_after=TASKS_PER_WORKER,
+        partial(run_task, molecules=known, fitted_pair=fitted_pair), tasks, Path(out), _join,
+        key=_key, complete=True, unit="task", n_workers=n_workers, renew_after=TASKS_PER_WORKER,
         progress=progress,
     )  # fmt: skip
 
@@ -160,33 +163,30 @@ def _key(task: SimulationTask) -> str:
     return task.key
 
 
-def work(
+def run_task(
     task: SimulationTask,
-    piece: Path,
+    path: Path,
     *,
     molecules: Mapping[str, Molecule],
-    potential: PairPotential | None,
+    fitted_pair: PairPotential | None,
 ) -> None:
-    """Run one task and write its trajectories to `piece`."""
+    """Run one task and write its trajectories to the file `path`."""
     sources = [molecules[name] for name in task.molecules]
     starts = [Atoms(m.atomic_numbers, m.relaxed.positions[0]) for m in sources]
     graphs = [bonding.from_mapped_smiles(m.smiles) for m in sources]
     bonds = [bonding.bond_pairs(graph) for graph in graphs]
-    # the same momenta and noise for every driver and time step
-    seed = [
-        task.temperature_K,
-        task.replica,
-        *hashlib.sha256("".join(task.molecules).encode()).digest()[:4],
-    ]
+    # the same momenta and noise for every potential and time step
+    digest = hashlib.sha256("".join(task.molecules).encode()).digest()
+    seed = [task.temperature_K, task.replica, *digest[:4]]
     runs = simulate(
-        potentials.potential_by_name(task.driver, potential), starts, bonds, task.protocol,
+        potentials.potential_by_name(task.potential, fitted_pair), starts, bonds, task.protocol,
         temperature_K=task.temperature_K, seed=seed,
     )  # fmt: skip
-    write(piece, [_record(task, m, run) for m, run in zip(sources, runs, strict=True)])
+    write(path, [_record(task, m, run) for m, run in zip(sources, runs, strict=True)])
 
 
 def _kept(task: SimulationTask, run: Trajectory) -> np.ndarray:
-    """Indices of the frames that are stored: see `Task`. A last frame without sense is not."""
+    """Indices of the frames to be stored, see `SimulationTask`; an unphysical last one is not."""
     times = np.array(run.times)
     stride = max(round(task.keep_fs / task.protocol.every_fs), 1)
     near = np.abs(times - run.broken_at + task.window_fs / 2) <= task.window_fs / 2
@@ -199,29 +199,30 @@ def _record(task: SimulationTask, source: Molecule, run: Trajectory) -> Record:
     kept = _kept(task, run)
     positions = np.array(run.positions)[kept]
     record = Record(
-        kind=task.kind, driver=task.driver, molecule=source.name, smiles=source.smiles,
+        kind=task.kind, driver=task.potential, molecule=source.name, smiles=source.smiles,
         fold=split.fold(source.smiles), end=run.end, temperature_K=task.temperature_K,
         replica=task.replica, time_step_fs=task.protocol.time_step_fs, length_fs=run.times[-1],
         broken_at_fs=run.broken_at, atomic_numbers=source.atomic_numbers.astype(np.int16),
         times=np.array(run.times, dtype=np.float32)[kept], positions=positions.astype(np.float32),
-        potential=np.array(run.potential)[kept], kinetic=np.array(run.kinetic)[kept],
+        potential=np.array(run.potential_energies)[kept],
+        kinetic=np.array(run.kinetic_energies)[kept],
     )  # fmt: skip
-    return _judged(record, task.electronic_K) if task.judged else record
+    return _with_bond_orders(record, task.electronic_K) if task.with_bond_orders else record
 
 
-def _judged(record: Record, electronic_K: float | int) -> Record:
-    """The record with bond orders and energies of its frames, as they are stored."""
+def _with_bond_orders(record: Record, electronic_K: float | int) -> Record:
+    """The record with GFN2-xTB bond orders and energies of its frames, rounded as stored."""
     i, j = record.bonds.T
     warm, cold = (
         [potentials.gfn2_point(frame, kelvin) for frame in record.structures()]
         for kelvin in (electronic_K, potentials.COLD_K)
     )
-    fields = {f: getattr(record, f) for f in Record.__dataclass_fields__}
-    return Record(**fields | {
-        "orders": np.array([point.orders[i, j] for point in warm], dtype=np.float32),
-        "cold_orders": np.array([point.orders[i, j] for point in cold], dtype=np.float32),
-        "gfn2": np.array([point.energy for point in cold]) * EV_PER_HARTREE,
-    })  # fmt: skip
+    return replace(
+        record,
+        orders=np.array([point.orders[i, j] for point in warm], dtype=np.float32),
+        cold_orders=np.array([point.orders[i, j] for point in cold], dtype=np.float32),
+        gfn2=np.array([point.energy for point in cold]) * EV_PER_HARTREE,
+    )
 
 
 def write(path: Path, records: Iterable[Record]) -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from examples import random_model, torn, well
-from sklearn.metrics import cohen_kappa_score, roc_auc_score
 
 from chapters.dynamics import bond_breaking
 from e3d.chemistry.bonding import bond_lengths
@@ -52,22 +51,9 @@ def test_far_beyond_the_cutoff_everything_is_gone() -> None:
     ([0, 100, 200, 260, 262, 264], 260), ([0, 2, 4, 6], 0), ([0, 100, 102, 200, 202], 200),
     ([0], 0),
 ])  # fmt: skip
-def test_frames_are_watched_from_the_last_gap_on(times: list[float], begin: float) -> None:
+def test_frames_are_dense_from_the_last_gap_on(times: list[float], begin: float) -> None:
     record = replace(torn(), times=np.array(times, dtype=np.float32))
-    assert bond_breaking.watched_from(record) == begin
-
-
-def test_agreement_is_that_of_the_textbook() -> None:
-    rng = np.random.default_rng(0)
-    broken = rng.random(300) < 0.3
-    score = np.round(broken + rng.normal(size=300), 1)  # with ties
-    assert bond_breaking.area_under_curve(broken, score) == pytest.approx(
-        roc_auc_score(broken, score)
-    )
-    calls = score > 0.5
-    assert bond_breaking.kappa(broken, calls) == pytest.approx(cohen_kappa_score(broken, calls))
-    assert np.isnan(bond_breaking.area_under_curve(broken & False, score))
-    assert np.isnan(bond_breaking.kappa(broken | True, broken | True))
+    assert bond_breaking.dense_from(record) == begin
 
 
 def test_thresholds_come_from_other_molecules_alone() -> None:

@@ -28,7 +28,7 @@ def springs(entries: list[Molecule], stiffness: float = 20.0) -> potentials.Pote
     """Springs in eV/Å² between all atoms of molecules, at rest at their starts."""
     upper = {start(m).get_chemical_formula(): start(m).get_all_distances() for m in entries}
 
-    def driver(molecules: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
+    def potential(molecules: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
         energies, forces = [], []
         for one in molecules:
             vectors = one.get_all_distances(vector=True)  # from the first atom to the second
@@ -38,7 +38,7 @@ def springs(entries: list[Molecule], stiffness: float = 20.0) -> potentials.Pote
             forces.append(stiffness * (longer / lengths)[..., None] * vectors)
         return np.array(energies), [force.sum(axis=1) for force in forces]
 
-    return driver
+    return potential
 
 
 def test_a_network_drives_molecules_together_as_nequip_drives_one() -> None:
@@ -80,9 +80,9 @@ def test_gfn2_forces_are_slopes_and_warm_electrons_let_go_of_a_torn_bond() -> No
     def stretched(r: float) -> Atoms:
         return Atoms("H2", [[0, 0, 0], [0, 0, r]])
 
-    driver = potentials.potential_by_name("gfn2:5000")
-    (low, high), _ = driver([stretched(1.499), stretched(1.501)])
-    _, (force,) = driver([stretched(1.5)])
+    potential = potentials.potential_by_name("gfn2:5000")
+    (low, high), _ = potential([stretched(1.499), stretched(1.501)])
+    _, (force,) = potential([stretched(1.5)])
     assert force[1, 2] == pytest.approx(-(high - low) / 0.002, rel=1e-3)
     orders = {kelvin: potentials.gfn2_point(stretched(2.5), kelvin).orders[0, 1]
               for kelvin in (potentials.COLD_K, 5000.0)}  # fmt: skip
@@ -99,9 +99,9 @@ def test_without_friction_the_energy_is_kept_better_by_shorter_steps() -> None:
                           temperature_K=300, seed=[1])  # fmt: skip
         assert run.end == "whole"
         assert run.times[-1] == 200
-        spread[step] = np.std(np.array(run.potential) + run.kinetic)
+        spread[step] = np.std(np.array(run.potential_energies) + run.kinetic_energies)
     assert 3 < spread[1.0] / spread[0.5] < 5, "velocity Verlet is of second order"
-    assert spread[0.5] < 0.1 * np.std(run.kinetic)
+    assert spread[0.5] < 0.1 * np.std(run.kinetic_energies)
 
 
 def test_the_thermostat_keeps_its_temperature_and_equal_seeds_give_equal_runs() -> None:
@@ -113,7 +113,7 @@ def test_the_thermostat_keeps_its_temperature_and_equal_seeds_give_equal_runs() 
     runs = simulate(springs(entries), [start(m) for m in entries], pairs,
                     protocol, temperature_K=400, seed=[2])  # fmt: skip
     later = slice(100, None)
-    found = [np.mean(run.kinetic[later]) / (1.5 * len(m.atomic_numbers) * kB)
+    found = [np.mean(run.kinetic_energies[later]) / (1.5 * len(m.atomic_numbers) * kB)
              for m, run in zip(entries, runs, strict=True)]  # fmt: skip
     assert np.mean(found) == pytest.approx(400, rel=0.1)
     again = simulate(springs(entries), [start(m) for m in entries], pairs,
@@ -124,7 +124,7 @@ def test_the_thermostat_keeps_its_temperature_and_equal_seeds_give_equal_runs() 
 def test_ends_are_told_apart_and_one_end_does_not_touch_the_others() -> None:
     water, heavy = labelled("O"), Atoms("CC", [[0, 0, 0], [0, 0, 1.5]])
 
-    def driver(molecules: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
+    def potential(molecules: list[Atoms]) -> tuple[np.ndarray, list[np.ndarray]]:
         """Tears C2, crushes H2, gives NaN for O2, leaves water alone."""
         energies, forces = [], []
         for one in molecules:
@@ -138,7 +138,7 @@ def test_ends_are_told_apart_and_one_end_does_not_touch_the_others() -> None:
               start(water)]  # fmt: skip
     one = np.array([[0, 1]])
     protocol = Protocol(time_step_fs=0.5, length_fs=60, every_fs=1, after_break_fs=5)
-    runs = simulate(driver, starts, [one, one, one, bonds(water)], protocol,
+    runs = simulate(potential, starts, [one, one, one, bonds(water)], protocol,
                     temperature_K=1, seed=[0])  # fmt: skip
     assert [run.end for run in runs] == ["broken", "collapsed", "lost", "whole"]
     assert runs[0].times[-1] == runs[0].broken_at + 5 < 60
@@ -171,7 +171,7 @@ def test_trajectories_are_kept_resumed_and_read_back(tmp_path: Path) -> None:
     names = tuple(m.name for m in entries)
     protocol = Protocol(0.5, 40, 2, friction_per_fs=0.02, after_break_fs=6)
     hot = trajectories.SimulationTask(
-        "hot", "gfn2:300", names, 300, 0, protocol, keep_fs=20, judged=True
+        "hot", "gfn2:300", names, 300, 0, protocol, keep_fs=20, with_bond_orders=True
     )
     cold = trajectories.SimulationTask(
         "nve", "gfn2:300", names, 300, 0, Protocol(0.5, 20, 2), keep_fs=4
@@ -202,7 +202,7 @@ def test_a_finished_task_is_not_run_again(tmp_path: Path) -> None:
     out = tmp_path / "trajectories.h5"
     kept = partial_path(out, short.key)
     kept.parent.mkdir()
-    trajectories.work(other, kept, molecules={"O": entries[0]}, potential=None)
+    trajectories.run_task(other, kept, molecules={"O": entries[0]}, fitted_pair=None)
     trajectories.run_tasks([short], entries, out, progress=False)
     assert [r.kind for r in trajectories.read(out)] == ["other"]
     assert not kept.parent.exists()
@@ -228,7 +228,7 @@ def test_a_damaged_file_or_an_unknown_molecule_is_named(tmp_path: Path) -> None:
     )
     with pytest.raises(E3DError, match="no molecule is called 'CO'"):
         trajectories.run_tasks([task], [], tmp_path / "new.h5")
-    with pytest.raises(E3DError, match="needs a fitted potential"):
+    with pytest.raises(E3DError, match="must be fitted first"):
         potentials.potential_by_name("pair")
 
 

@@ -16,7 +16,7 @@ from e3d.errors import E3DError
 
 
 def shown(record: Record) -> str:
-    pairs, energies = bond_breaking.pairs_of_path(random_model(), record, below_eV=-1e9)
+    pairs, energies = bond_breaking.bound_pairs_along(random_model(), record, below_eV=-1e9)
     assert pairs.tolist() == record.bonds.tolist()
     symbols = record.structures()[0].get_chemical_symbols()
     curve = np.linspace(0, 1, len(record.times))
@@ -34,7 +34,7 @@ def test_the_viewer_needs_nothing_from_outside() -> None:
     data = json.loads(stored.group(1))
     assert len(data["positions"]) == len(data["times"]) == len(data["energies"]) == 21
     assert "__" not in html.replace(stored.group(0), "")
-    with pytest.raises(E3DError, match="as many frames"):
+    with pytest.raises(E3DError, match="same number of frames"):
         trajectory_html(["H"], np.zeros(2), np.zeros((3, 1, 3)), np.zeros((0, 2), dtype=int),
                         np.zeros((3, 0)), {}, title="", alt="")  # fmt: skip
 
