@@ -1,0 +1,95 @@
+"""The headline: its keys, what is filed of them, and the answer in words."""
+
+import json
+
+import pytest
+
+from chapters import answer
+from e3d.errors import E3DError
+from e3d.paths import RESULTS
+from e3d.statistics.intervals import Estimate
+
+#: Keys that no chapter computes yet: the rest of `HEADLINE` is in results/metrics.json.
+NOT_YET = {
+    "vertical.accuracy_across",
+    "vertical.accuracy_additive",
+    "bound.mae_kcal_per_mol",
+    "bound.excess_bare",
+    "bound.excess_dressed",
+    "bound.excess_additive",
+    "teacher.within_class_spearman",
+    "teacher.within_class_spearman_length",
+    "teacher.within_class_spearman_shuffled",
+    "teacher.within_class_spearman_untrained",
+    "broken.fragment_mae_bse49_kcal_per_mol",
+    "broken.fragment_mae_bse49_kcal_per_mol_before",
+    "broken.emergent_mae_bse49_kcal_per_mol",
+    "interplay.entropy_spearman_de",
+    "interplay.entropy_spearman_barrier",
+    "inorganic.o_si_difference_kcal_per_mol",
+}
+
+
+def between(low: float, high: float) -> Estimate:
+    return {"value": (low + high) / 2, "low": low, "high": high, "n": 3}
+
+
+BETTER, WORSE, OPEN = between(0.1, 0.3), between(-0.3, -0.1), between(-0.1, 0.1)
+
+
+def filed(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text())
+
+
+def test_the_results_hold_every_headline_key_that_is_computed() -> None:
+    assert list(filed("metrics")) == [key for key in answer.HEADLINE if key not in NOT_YET]
+
+
+def test_every_headline_metric_is_that_of_its_chapter() -> None:
+    chapters = {"metrics", "headline"}
+    of_chapters: dict = {}
+    for path in RESULTS.glob("*.json"):
+        if path.stem not in chapters:
+            of_chapters |= filed(path.stem)
+    assert filed("metrics") == answer.headline(of_chapters)
+
+
+def test_every_headline_metric_has_an_interval_and_a_count() -> None:
+    assert len(set(answer.HEADLINE)) == len(answer.HEADLINE)
+    for key, found in filed("metrics").items():
+        assert list(found) == ["value", "low", "high", "n"], key
+        if found["low"] is not None:
+            assert found["low"] <= found["value"] <= found["high"], key
+
+
+def test_dvc_shows_the_same_values_one_column_each() -> None:
+    assert filed("headline") == {key: found["value"] for key, found in filed("metrics").items()}
+
+
+def test_what_no_chapter_computes_is_absent_and_the_order_is_that_of_the_list() -> None:
+    metrics = {"order.bits": BETTER, "order.of_no_headline": OPEN, "bde.accuracy_de": WORSE}
+    assert list(answer.headline(metrics)) == ["bde.accuracy_de", "order.bits"]
+    with pytest.raises(E3DError, match="renamed"):
+        answer.headline({"order.of_no_headline": OPEN})
+
+
+@pytest.mark.parametrize(
+    ("gains", "aim_reached", "expected"),
+    [
+        ({"pair": BETTER, "untrained": BETTER}, True, "Yes"),
+        ({"pair": BETTER, "untrained": BETTER}, False, "Only in part"),
+        ({"pair": OPEN, "untrained": BETTER}, True, "Only in part"),
+        ({"pair": BETTER, "untrained": OPEN}, True, "No"),
+        ({"pair": WORSE, "untrained": WORSE}, False, "No"),
+    ],
+)
+def test_yes_asks_for_the_aim_and_for_every_null(
+    gains: dict[str, Estimate], aim_reached: bool, expected: str
+) -> None:
+    assert answer.verdict(gains, aim_reached=aim_reached) == expected
+
+
+def test_null_models_are_named_by_what_the_interval_of_the_difference_supports() -> None:
+    gains = {"a": WORSE, "b": BETTER, "c": BETTER, "d": BETTER, "e": OPEN}
+    said = "better than b, c and d; worse than a; not distinguishable from e"
+    assert answer.comparison_text(gains) == said
