@@ -34,7 +34,7 @@ def test_a_claim_quotes_verdicts_and_numbers_with_their_intervals() -> None:
 
 
 def test_a_claim_that_quotes_what_is_not_there_is_an_error() -> None:
-    with pytest.raises(E3DError, match="no value for .bde/renamed"):
+    with pytest.raises(E3DError, match=r"no value for \{bde/renamed"):
         synthesis.claim_table([("A", "{bde/renamed}", "", "", "", "")], ACCURACY)
 
 
