@@ -1,4 +1,4 @@
-"""What a bond energy knows beyond the bond length, on molecules that were not fitted."""
+"""Information of bond energies beyond the bond length, evaluated on molecules held out of fits."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from sklearn.preprocessing import QuantileTransformer, SplineTransformer, Standa
 from e3d.errors import E3DError
 from e3d.statistics.grouping import Groups, bond_weights, codes, molecule_folds
 
-#: Weight of the class frequencies mixed into predicted probabilities: no surprise is infinite.
+#: Weight of the prior mixed into predicted probabilities, so that no logarithm diverges.
 SMOOTHING = 0.01
-#: Ridge penalties of the regression on r; each fit chooses among them by leave-one-out error.
+#: Ridge penalties of the regression on r, chosen by leave-one-out error in each fit.
 RIDGE_PENALTIES = np.logspace(-3, 3, 7)
 #: Quantiles, spline knots and inverse ridge penalty of the classifier of bond orders.
 N_QUANTILES, N_KNOTS, PENALTY_INVERSE = 200, 8, 30.0
@@ -26,26 +26,22 @@ N_QUANTILES, N_KNOTS, PENALTY_INVERSE = 200, 8, 30.0
 def length_residuals(
     table: pd.DataFrame, columns: Sequence[str], *, n_folds: int = 5, min_molecules: int = 30
 ) -> Float[np.ndarray, "n_columns n"]:
-    """What is left of columns after a smooth regression on the bond length r within each class.
+    """Residuals of columns after a smooth regression on the bond length r within each class.
 
-    Residual value − f_class(r), in the units of the columns: a positive residual of ε is a bond
-    weaker than its length says. f is a cubic spline with a ridge penalty, fitted to other molecules
-    than the bond's own (`n_folds` groups). NaN for classes with fewer than `min_molecules`
-    molecules. table: a bond table.
+    value − f_class(r), in the units of the columns: a positive residual of ε is a bond weaker than
+    expected from its length. f is a cubic spline with a ridge penalty, cross-validated over
+    molecules in `n_folds` folds. NaN for classes with fewer than `min_molecules` molecules. table:
+    columns class, molecule, length_A (Å) and those named.
     """
-    values, r = (
-        table[list(columns)].to_numpy(dtype=float),
-        table[["length_A"]].to_numpy(dtype=float),
-    )
+    values, r = (table[[*names]].to_numpy(dtype=float) for names in (columns, ["length_A"]))
     residuals = np.full(values.shape, np.nan)
     model = make_pipeline(
         StandardScaler(),
         SplineTransformer(n_knots=5, knots="quantile", extrapolation="linear"),
         RidgeCV(RIDGE_PENALTIES, alpha_per_target=True),
     )
-    for rows, train, test in _folds_by_stratum(
-        table["class"], table["molecule"], n_folds, min_molecules
-    ):
+    folds = _folds_by_stratum(table["class"], table["molecule"], n_folds, min_molecules)
+    for rows, train, test in folds:
         model.fit(r[rows[train]], values[rows[train]])
         predicted = model.predict(r[rows[test]]).reshape(len(test), -1)
         residuals[rows[test]] = values[rows[test]] - predicted
@@ -55,7 +51,7 @@ def length_residuals(
 def _folds_by_stratum(
     strata: Groups, molecules: Groups, n_folds: int, min_molecules: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Rows of each stratum that is large enough, with train and test positions among them."""
+    """Rows of each sufficiently large stratum, with training and test positions among them."""
     stratum, molecule = codes(strata), codes(molecules)
     for value in np.unique(stratum):
         rows = np.flatnonzero(stratum == value)
@@ -65,11 +61,10 @@ def _folds_by_stratum(
 
 
 def seed_agreement(residuals: Float[np.ndarray, "n_runs n"], classes: Groups) -> pd.Series:
-    """Mean Pearson correlation between runs of the residuals within each class, between −1 and 1.
+    """Mean Pearson correlation of residuals between runs, by class, between −1 and 1.
 
-    1: what ε says beyond r is the same whatever the seed, hence comes from the data; 0: it is the
-    noise of a training. Classes in which a residual is NaN are left out. Raises E3DError for fewer
-    than two runs.
+    1: the residual of ε does not depend on the seed, hence is determined by the data; 0: it is
+    noise of the training. Classes with a NaN are left out. Raises E3DError for fewer than two runs.
     """
     if len(residuals) < 2:
         raise E3DError(f"agreement needs residuals of at least two runs, got {len(residuals)}")
@@ -86,22 +81,22 @@ def seed_agreement(residuals: Float[np.ndarray, "n_runs n"], classes: Groups) ->
 def by_class(
     table: pd.DataFrame, columns: Sequence[str], residuals: Float[np.ndarray, "n_runs n"]
 ) -> pd.DataFrame:
-    """How far energies are a function of the bond length, by class: index class, NaN left out.
+    """To what extent energies are a function of the bond length, by class (the index).
 
-    columns: one per model, ε in eV; residuals: theirs. Averages over models of the standard
-    deviation of ε and of its residual within the class (std_eV, residual_std_eV) and of the share
-    of the variance that the length explains (explained, on molecules that were not fitted); and
-    the `seed_agreement` of the residuals (agreement), with two models or more.
+    columns: of one model each, ε in eV; residuals: of these, as from `length_residuals`; bonds with
+    a NaN are left out. Averages over models of the standard deviations of ε and of its residual
+    within the class (std_eV, residual_std_eV) and of the fraction of variance explained by the
+    length (explained); with two models or more the `seed_agreement` of residuals (agreement).
     """
     kept = np.isfinite(residuals).all(axis=0)
     names = table["class"].to_numpy()[kept]
-    left = pd.DataFrame(residuals[:, kept].T).groupby(names).var()
+    unexplained = pd.DataFrame(residuals[:, kept].T).groupby(names).var()
     total = pd.DataFrame(table[list(columns)].to_numpy(dtype=float)[kept]).groupby(names).var()
     result = pd.DataFrame({
         "n_bonds": pd.Series(names).value_counts(),
         "std_eV": np.sqrt(total).mean(axis=1),
-        "residual_std_eV": np.sqrt(left).mean(axis=1),
-        "explained": (1 - left / total).mean(axis=1),
+        "residual_std_eV": np.sqrt(unexplained).mean(axis=1),
+        "explained": (1 - unexplained / total).mean(axis=1),
     })  # fmt: skip
     if len(columns) > 1:
         result["agreement"] = seed_agreement(residuals, table["class"])
@@ -117,13 +112,13 @@ def predictive_information(
     n_folds: int = 5,
     min_molecules: int = 30,
 ) -> Float[np.ndarray, " n"]:
-    """Bits about its order that features tell of each bond, by a classifier of other molecules.
+    """Information of features about the bond order, in bits per bond, by cross-validation.
 
-    log₂ p(order | features, pair) − log₂ p(order | pair), both from molecules that are not the
-    bond's own: the weighted mean is a lower bound of I(features; order | pair), negative where the
-    classifier is misled. Logistic regression on splines of the ranks of each feature, additive, so
-    that monotone changes of a feature do not matter. Bonds of pairs with one order, or fewer than
-    `min_molecules` molecules, tell 0.
+    log₂ p(order | features, pair) − log₂ p(order | pair), both estimated from other molecules than
+    the bond's own: the weighted mean is a lower bound of I(features; order | pair), and negative
+    where the classifier is worse than the prior. Logistic regression on additive splines of the
+    ranks of features, so that monotone transformations of these do not matter. 0 for element pairs
+    with one order or fewer than `min_molecules` molecules.
     """
     labels, weights = np.asarray(orders), bond_weights(molecules)
     gains = np.zeros(len(labels))
@@ -139,7 +134,9 @@ def predictive_information(
         prior = np.bincount(y, weights[train]) / weights[train].sum()
         predicted = (1 - SMOOTHING) * model.predict_proba(features[test]) + SMOOTHING * prior
         column = {name: k for k, name in enumerate(names)}
-        known = np.array([label in column for label in labels[test]])  # an unseen order tells 0
+        known = np.array(
+            [label in column for label in labels[test]]
+        )  # 0 for an order without training rows
         chosen = [column[label] for label in labels[test][known]]
         gains[test[known]] = np.log2(predicted[known, :][np.arange(len(chosen)), chosen])
         gains[test[known]] -= np.log2(prior[chosen])
@@ -157,18 +154,19 @@ def _classifier(n_rows: int) -> Pipeline:
 def gains_over_length(
     table: pd.DataFrame, sources: Mapping[str, Sequence[str]]
 ) -> tuple[Float[np.ndarray, " n"], dict[str, Float[np.ndarray, " n"]]]:
-    """Predictive information about the order in bits per bond: of r, and what each source adds.
+    """Predictive information about the order, in bits per bond: of r, and the gain of each source.
 
-    table: a bond table with `pair` and `order`; sources: name → its columns, averaged over models.
+    table: columns length_A (Å), pair, order, molecule and those of the sources; sources: name →
+    columns of one model each, whose gains are averaged.
     """
 
-    def told(*columns: str) -> np.ndarray:
+    def information(*columns: str) -> np.ndarray:
         features = table[list(columns)].to_numpy(dtype=float)
         return predictive_information(features, table["order"], table["pair"], table["molecule"])
 
-    alone = told("length_A")
+    alone = information("length_A")
     added = {
-        name: np.mean([told("length_A", column) - alone for column in columns], axis=0)
+        name: np.mean([information("length_A", column) - alone for column in columns], axis=0)
         for name, columns in sources.items()
     }
     return alone, added

@@ -1,4 +1,4 @@
-"""One statistic of several sources on the same rows, so that their differences are paired."""
+"""Paired comparison: one statistic of several sources on the same rows and resamples."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from e3d.statistics.intervals import (
 
 @dataclass(frozen=True)
 class Comparison:
-    """A statistic of each source, over the same resamples of groups of the same n rows.
+    """A statistic of every source, on the same resamples of groups of the same n rows.
 
     values: the statistic by source; samples: its bootstrap distributions, (n_resamples,) each;
-    of_seeds: the statistic of each independently seeded model, for sources that are means over
-    such models; limits: the smallest and largest values that the statistic can take.
+    of_seeds: for sources that are means over independently seeded models, the statistic of each of
+    these; limits: the smallest and largest values that the statistic can take.
     """
 
     values: dict[str, float]
@@ -36,7 +36,7 @@ class Comparison:
     limits: tuple[float, float] = UNBOUNDED
 
     def of(self, source: str) -> Estimate:
-        """The statistic of a source, its interval joined with the spread of its seeds."""
+        """The statistic of a source, its interval widened by the spread between its seeds."""
         found = interval(self.values[source], self.samples[source], self.n)
         return within(with_seed_spread(found, self.of_seeds.get(source, [])), self.limits)
 
@@ -45,9 +45,9 @@ class Comparison:
         return {source: self.of(source) for source in self.values}
 
     def gain(self, source: str, over: str) -> Estimate:
-        """The statistic of one source less that of another, on the same resamples.
+        """The statistic of one source minus that of another, paired by resample.
 
-        Joined with the spread of the seeds of `source`; `over` is taken as it is.
+        The interval is widened by the spread between the seeds of `source`, not by that of `over`.
         """
         ahead = self.values[source] - self.values[over]
         found = interval(ahead, self.samples[source] - self.samples[over], self.n)
@@ -64,12 +64,12 @@ def compare(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Comparison:
-    """`statistic(values, *given)` of every source, bootstrapped over groups in step.
+    """`statistic(values, *given)` of every source, bootstrapped over groups with common draws.
 
     sources: (n,) values by name, or a table of them, any unit; given: arrays (n,) that the
-    statistic takes besides, such as references and classes, labels as their codes; groups: (n,)
-    labels of rows that are drawn together, usually molecules; seeds: for sources that are means
-    over k independently seeded models, the values (n, k) of these; limits as for `estimate`.
+    statistic also takes, such as references and classes (labels are replaced by codes); groups:
+    (n,) labels of rows that are drawn together, usually molecules; seeds: for sources that are
+    means over k independently seeded models, the values (n, k) of these; limits as for `estimate`.
     """
     columns = [np.asarray(part) if _numeric(part) else codes(part) for part in given]
 

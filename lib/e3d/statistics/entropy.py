@@ -1,4 +1,4 @@
-"""Shannon entropy of edge energies in bits.
+"""Shannon entropy of the distribution of edge energies, in bits.
 
 Every molecule has weight 1, shared equally by its bonds. Probabilities are kept as masses per
 molecule, so that a bootstrap over molecules is one matrix product, multiplicities · masses.
@@ -20,8 +20,10 @@ from e3d.statistics.grouping import Groups, Numbers, bond_weights, codes, resamp
 
 
 def energy_bins(energies: Numbers, width: float, origin: float = 0.0) -> Int[np.ndarray, " n"]:
-    """Integer bin of each energy: ⌊(ε − origin) / Δε⌋, both in eV; the bins of a halved width are
-    nested in those of the whole. Raises E3DError when the width or an energy is not usable.
+    """Integer bin ⌊(ε − origin) / Δε⌋ of each energy.
+
+    Energies, width Δε and origin in eV; bins of half the width are nested in those of the full one.
+    Raises E3DError for a width that is not positive or an energy that is not finite.
     """
     energies = np.asarray(energies, dtype=float)
     n_wrong = int((~np.isfinite(energies)).sum())
@@ -40,10 +42,11 @@ def quantile_bins(
     strata: Groups | None = None,
     weights: Numbers | None = None,
 ) -> Int[np.ndarray, " n"]:
-    """Bin 0 … n_bins − 1 of each value, all bins of a stratum holding the same mass.
+    """Bin 0 … n_bins − 1 of each value, such that all bins of a stratum hold the same mass.
 
-    Only ranks matter, so neither unit nor scale do: ε, r and any monotone function of them meet on
-    equal terms. Equal values share a bin.
+    Bins depend on ranks alone, hence on neither unit nor scale: ε, r and any monotone function of
+    them are treated alike. Equal values share a bin. strata, weights: (n,), by default one stratum
+    and equal weights.
     """
     table = pd.DataFrame({"value": np.asarray(values, dtype=float)})
     table["stratum"] = 0 if strata is None else np.asarray(strata)
@@ -56,28 +59,28 @@ def quantile_bins(
 
 
 def entropy(masses: Groups) -> Float[np.ndarray, ...]:
-    """Plug-in entropy −Σ p log₂ p in bits; masses (…, n_cells), p = mass / sum over cells."""
+    """Plug-in entropy −Σ p log₂ p in bits; masses (…, n_cells) with p = mass / Σ masses."""
     masses = np.asarray(masses, dtype=float)
     return np.asarray(entr(masses / masses.sum(axis=-1, keepdims=True)).sum(axis=-1) / np.log(2))
 
 
 def miller_madow(masses: Numbers, weights: Numbers) -> float:
-    """Entropy in bits plus the Miller–Madow term (K − 1) / (2 N ln 2), K the occupied cells.
+    """Entropy in bits with the Miller–Madow correction (K − 1) / (2 N ln 2), K occupied cells.
 
-    N is Kish's effective number of samples (Σw)² / Σw² of the weights. Bonds of one molecule count
-    as independent, so the correction is a lower bound.
+    N is Kish's effective sample size (Σw)² / Σw² of the weights. Bonds of one molecule count as
+    independent, so the correction is a lower bound.
     """
     effective = np.sum(weights) ** 2 / np.sum(np.square(weights))
     return float(entropy(masses) + (np.count_nonzero(masses) - 1) / (2 * effective * np.log(2)))
 
 
 def differential_entropy(bits: float, width: float) -> float:
-    """h = H + log₂ Δε in bits, for ε in eV: what remains of H as bins are made finer."""
+    """Differential entropy h = H + log₂ Δε in bits, for ε and the bin width Δε in eV."""
     return bits + float(np.log2(width))
 
 
 def masses_by_molecule(molecules: Groups, cells: Int[np.ndarray, " n"], n_cells: int) -> csr_array:
-    """Mass of each molecule in each cell, sparse (n_molecules, n_cells); every row sums to 1."""
+    """Mass of each molecule in each cell, sparse (n_molecules, n_cells); rows sum to 1."""
     rows = codes(molecules)
     return csr_array((bond_weights(molecules), (rows, cells)), shape=(int(rows.max()) + 1, n_cells))
 
@@ -90,9 +93,9 @@ def binned_entropy(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, intervals.Estimate]:
-    """Entropy H(ε) in bits of bond energies in eV, bins of `width` eV, each molecule weight 1.
+    """Entropy H(ε) in bits of bond energies in eV, in bins of `width` eV, by estimator.
 
-    `plug_in`, `miller_madow` and `differential` (h, from Miller–Madow), each with a 95 % interval
+    `plug_in`, `miller_madow` and `differential` (h, from Miller–Madow), each with its 95 % interval
     over molecules.
     """
     bins = codes(energy_bins(energies, width))

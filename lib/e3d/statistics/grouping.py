@@ -1,4 +1,4 @@
-"""Rows that belong together: the bonds of a molecule, the reactions of one parent."""
+"""Rows grouped by molecule: weights, cross-validation folds and bootstrap draws of whole groups."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sklearn.model_selection import GroupKFold
 
 from e3d.errors import E3DError
 
-#: One entry per row, in whatever container.
+#: Labels, and numbers, one per row.
 Groups: TypeAlias = Sequence[Any] | np.ndarray | pd.Series
 Numbers: TypeAlias = Sequence[float | int] | np.ndarray | pd.Series
 
@@ -34,23 +34,23 @@ def rows_by_group(groups: Groups) -> list[Int[np.ndarray, " _"]]:
 
 
 def bond_weights(molecules: Groups) -> Float[np.ndarray, " n"]:
-    """Weight of each bond, 1 / (number of bonds of its molecule): every molecule sums to 1."""
+    """Weight of each bond, 1 / (number of bonds of its molecule): every molecule has weight 1."""
     names = pd.Series(np.asarray(molecules))
     return 1 / names.groupby(names).transform("size").to_numpy(dtype=float)
 
 
 def codes(labels: Groups) -> Int[np.ndarray, " n"]:
-    """Labels as integers from 0, in sorted order."""
+    """Labels as integers from 0, numbered in sorted order."""
     return np.unique(np.asarray(labels), return_inverse=True)[1].astype(np.int64)
 
 
 def molecule_folds(
     molecules: Groups, n_folds: int, *, seed: int | None = None
 ) -> Iterator[tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]]:
-    """Rows to fit to and rows to test on, of `n_folds` parts that no molecule is divided among.
+    """Training and test rows of a cross-validation in which no molecule is in both.
 
-    molecules: (n,) labels; seed: of a random division, otherwise folds are as equal in rows as they
-    can be. Raises E3DError for fewer molecules than folds.
+    molecules: (n,) labels; seed: of a random assignment of molecules to folds; by default the folds
+    have as equal numbers of rows as possible. Raises E3DError for fewer molecules than folds.
     """
     labels = codes(molecules)
     if (n_molecules := len(np.unique(labels))) < n_folds:
@@ -65,7 +65,10 @@ def molecule_folds(
 def resampled_masses(
     masses: csr_array, *, n_resamples: int, seed: int
 ) -> Float[np.ndarray, "n_resamples cells"]:
-    """Total masses of resamples of the molecules; the same draws for the same seed and number."""
+    """Total masses of bootstrap resamples of the molecules (rows of `masses`).
+
+    Draws depend on the seed and the number of molecules alone, so that estimates can be paired.
+    """
     return _multiplicities(masses.shape[0], n_resamples, seed) @ masses
 
 

@@ -1,7 +1,7 @@
-"""What a quantity knows about bond orders, the elements being given: mutual information in bits.
+"""Information about bond orders given the elements: conditional mutual information in bits.
 
-Elements are inputs of every model, so only information within an element pair counts; and the bond
-length knows most of it, so every number stands beside that of the length.
+Elements are inputs of every model, so only information within an element pair counts; and bond
+lengths contain most of it, so every value is to be compared with that of the length.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from e3d.statistics.grouping import Groups, bond_weights, codes, resampled_masse
 def conditional_information(
     masses: Float[np.ndarray, "*samples strata bins orders"],
 ) -> Float[np.ndarray, "*samples"]:
-    """I(bin; order | stratum) in bits: H(s,b) + H(s,o) − H(s) − H(s,b,o) of joint masses."""
+    """I(bin; order | stratum) = H(s,b) + H(s,o) − H(s) − H(s,b,o) in bits, of joint masses."""
     masses = np.asarray(masses, dtype=float)
     lead = masses.shape[:-3]
     strata, bins = masses.sum(axis=(-1, -2)), masses.sum(axis=-1).reshape(*lead, -1)
@@ -32,12 +32,12 @@ def conditional_information(
 
 @dataclass(frozen=True)
 class Information:
-    """I(x; order | stratum) in bits, from a plug-in estimate I over n bonds.
+    """I(x; order | stratum) in bits, from the plug-in estimate I over n bonds.
 
     value: H (I − m) / (H − m), the estimate adjusted for chance, with H the ceiling and m the mean
-    of the permutation null: 0 for what knows nothing, H for what determines the order.
+    of the permutation null: 0 for an x independent of the order, H for one that determines it.
     ceiling: H(order | stratum). null (n_permutations,): I with permuted orders. sample
-    (n_resamples,): I over resampled molecules, times H / (H − m).
+    (n_resamples,): I of resampled molecules, times H / (H − m).
     Reference: Vinh, Epps and Bailey, J. Mach. Learn. Res. 11, 2837 (2010).
     """
 
@@ -63,11 +63,11 @@ def order_information(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Information:
-    """What a binned quantity knows about the bond order, the stratum (element pair) being given.
+    """Information of a binned quantity about the bond order, given the stratum (element pair).
 
     The null permutes orders among blocks within each stratum. A block is the bonds of one molecule,
-    stratum and order: they are often symmetric copies, so permuting them one by one would
-    understate the bias. All arrays (n,), one entry per bond.
+    stratum and order: these are often equivalent by symmetry, so that permuting single bonds would
+    underestimate the bias. All arrays (n,), one entry per bond.
     """
     x, y, s = codes(bins), codes(orders), codes(strata)
     shape = (int(s.max()) + 1, int(x.max()) + 1, int(y.max()) + 1)
@@ -83,7 +83,7 @@ def order_information(
     null = np.array(
         [conditional_information(_joint(s, x, p, weights, shape)) for p in permutations]
     )
-    # Where the null reaches the ceiling, the sample is too small to say anything: 0.
+    # Where the null reaches the ceiling, the sample is too small for an estimate: 0.
     room = ceiling - null.mean()
     scale = ceiling / room if room > 1e-9 else 0.0
     sample = scale * conditional_information(resampled.reshape(-1, *shape))
@@ -101,7 +101,7 @@ def _joint(
 def permuted_orders(
     orders: Groups, strata: Groups, molecules: Groups, *, n_permutations: int, seed: int = 0
 ) -> list[np.ndarray]:
-    """Orders (n,) permuted within strata, the bonds of one molecule, stratum and order together."""
+    """Orders (n,) permuted within strata, in blocks of one molecule, stratum and order."""
     rows = pd.DataFrame({"stratum": codes(strata), "molecule": codes(molecules)})
     rows["order"] = np.asarray(orders)
     block_of_row = rows.groupby(["stratum", "molecule", "order"], sort=True).ngroup().to_numpy()
@@ -116,7 +116,7 @@ def permuted_orders(
 
 
 def mean_information(parts: Sequence[Information]) -> Information:
-    """Average over models of the same bonds: seeds are not resampled, molecules are, in step."""
+    """Average over models of the same bonds, with common draws of molecules; seeds stay fixed."""
     return Information(
         value=float(np.mean([part.value for part in parts])),
         plug_in=float(np.mean([part.plug_in for part in parts])),
@@ -128,7 +128,7 @@ def mean_information(parts: Sequence[Information]) -> Information:
 
 
 def difference(first: Information, second: Information) -> intervals.Estimate:
-    """`first` minus `second` in bits with a paired interval; both from the same bonds and seed."""
+    """`first` minus `second` in bits, with a paired interval; both of the same bonds and seed."""
     return intervals.interval(
         first.value - second.value, first.sample - second.sample, first.n, centred=True
     )
@@ -143,10 +143,11 @@ def of_sources(
     given: str = "pair",
     **options: int,
 ) -> dict[str, Information]:
-    """I(source; target | given) of several sources, in bits, all with as many equal-mass bins.
+    """I(source; target | given) in bits of several sources, in `n_bins` bins of equal mass each.
 
-    table: a bond table with the columns `target` and `given`; sources: name → its columns, one per
-    model, whose information is averaged; options: n_permutations, n_resamples, seed.
+    table: one row per bond, with a column `molecule` and those named `target` and `given`; sources:
+    name → columns of one model each, whose information is averaged; options: n_permutations,
+    n_resamples and seed, as for `order_information`.
     """
     found = {}
     for name, columns in sources.items():

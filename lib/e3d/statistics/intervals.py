@@ -1,7 +1,8 @@
-"""Intervals that respect molecules, the accuracy score, and rounding that outlives a change of CPU.
+"""Confidence intervals over molecules and over seeds, and the accuracy score.
 
-Bonds of one molecule are not independent, so every interval here is a bootstrap over groups
-(molecules): whole groups are drawn with replacement and all their rows come along.
+Bonds of one molecule are not independent, so every interval is a cluster bootstrap: whole groups
+of rows (molecules) are drawn with replacement. What independently trained models differ by is added
+in quadrature.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ from scipy import stats
 from e3d.errors import E3DError
 from e3d.statistics.grouping import Groups, Numbers, rows_by_group
 
-#: Two-sided coverage of every interval in the project.
+#: Two-sided confidence level of every interval in the project.
 CONFIDENCE = 0.95
-#: Limits of a quantity that has none.
+#: Bounds of a statistic that has none.
 UNBOUNDED = (-np.inf, np.inf)
 
 
 class Estimate(TypedDict):
-    """A number with its interval, as it stands in `results/metrics.json`.
+    """A number with its 95 % confidence interval, as in `results/metrics.json`.
 
-    `low` and `high` are None where fewer than two groups leave the spread unknown; `n` counts rows
-    (bonds, reactions), not groups.
+    `low` and `high` are None where the interval is unknown, for lack of a second group; `n` counts
+    rows (bonds, reactions), not groups.
     """
 
     value: float
@@ -43,7 +44,7 @@ def bootstrap_distribution(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Float[np.ndarray, " n_resamples"]:
-    """The statistic over resamples of whole groups, reproducible for a given seed.
+    """The statistic of each resample of whole groups, reproducible for a given seed.
 
     statistic: takes row indices, repeated as often as their group was drawn, and returns a number;
     groups: (n,) labels of the rows, usually molecule names. Empty for fewer than two groups.
@@ -80,9 +81,9 @@ def estimate(
     values: (n,) numbers, or (n, …) rows that are drawn together; groups: (n,) labels, default every
     row by itself; statistic: takes an array like `values` and returns one number. The result has
     the unit of the statistic. Resamples on which the statistic is not finite are left out.
-    of_seeds: the statistic of each of the independently seeded models whose mean the values are;
-    the interval is joined with their spread, see `with_seed_spread`. limits: the smallest and
-    largest values that the statistic can take, where the interval ends.
+    of_seeds: where the values are means over independently seeded models, the statistic of each of
+    these, whose spread widens the interval (`with_seed_spread`). limits: the smallest and largest
+    values that the statistic can take; the interval is clipped to them.
 
     Raises E3DError when `values` is empty, or `groups` has another length.
     """
@@ -108,7 +109,7 @@ def estimate_over_seeds(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Mean over rows and independently seeded models, with an interval over groups and seeds.
+    """Mean over rows and independently seeded models, with its interval over groups and seeds.
 
     values: n rows by k models, any unit, NaN where a model has no value; groups and limits as for
     `estimate`.
@@ -121,10 +122,10 @@ def estimate_over_seeds(
 
 
 def seed_interval(of_seeds: Numbers, minus: Numbers = ()) -> Estimate:
-    """Mean over independently seeded models with the interval that their spread alone gives.
+    """Mean over independently seeded models, with its interval from their spread alone.
 
-    of_seeds: (k,) a quantity of each model, any unit; n is k, and one model has no interval. With
-    `minus`, the same of other models, the difference of the two means.
+    of_seeds: (k,) a quantity of each model, any unit; n is k, and a single model has no interval.
+    With `minus`, the same quantity of other models, the difference of the two means.
     """
     values, others = (np.asarray(side, dtype=float) for side in (of_seeds, minus))
     value = float(values.mean() - (others.mean() if len(others) else 0.0))
@@ -135,7 +136,7 @@ def seed_interval(of_seeds: Numbers, minus: Numbers = ()) -> Estimate:
 
 
 def within(found: Estimate, limits: tuple[float, float]) -> Estimate:
-    """The estimate with its interval cut off at the limits of the quantity."""
+    """The estimate with its interval clipped to the limits of the quantity."""
     if found["low"] is None or found["high"] is None:
         return found
     low, high = np.clip([found["low"], found["high"]], *limits).tolist()
@@ -157,12 +158,12 @@ def interval(
     *,
     centred: bool = False,
 ) -> Estimate:
-    """The dictionary form of a value with the interval that its bootstrap sample gives.
+    """A value with the interval of its bootstrap sample.
 
     Percentile interval; with `centred`, [v − (q₉₇.₅ − m), v + (m − q₂.₅)] about the value v, with m
-    the mean of the sample: for statistics such as entropies, whose resamples are biased further
-    than the estimate itself (repeated molecules add nothing new), and which are bias-corrected by
-    other means. n: number of rows that the value rests on.
+    the mean of the sample: for statistics such as entropies, whose resamples are more biased than
+    the estimate itself (repeated molecules add nothing new), and whose bias is corrected by other
+    means. n: number of rows that the value is computed from.
     """
     finite = sample[np.isfinite(sample)]
     if len(finite) < 2:
@@ -175,7 +176,7 @@ def interval(
 
 
 def widened(found: Estimate, error: float) -> Estimate:
-    """The interval with the half-width `error` of something independent added in quadrature."""
+    """The estimate with the half-width `error` of an independent source added in quadrature."""
     if found["low"] is None or found["high"] is None:
         return found
     value = found["value"]
@@ -188,11 +189,12 @@ def widened(found: Estimate, error: float) -> Estimate:
 
 
 def with_seed_spread(found: Estimate, of_seeds: Numbers) -> Estimate:
-    """An interval over rows, widened by what independently seeded models differ by.
+    """An interval over rows, widened by the spread between independently seeded models.
 
-    found: of the mean over k models; of_seeds: (k,) the same statistic of each. Added is t·s/√k,
-    with s their standard deviation and t Student's quantile: few seeds know little of their own
-    spread, and a bootstrap over them would not say so. A single model says nothing: unchanged.
+    found: of the mean over k models; of_seeds: (k,) the same statistic of each. The half-width
+    t·s/√k is added in quadrature, with s their standard deviation and t Student's quantile: with
+    few seeds the spread itself is uncertain, which a bootstrap over them would hide. Unchanged for
+    a single model.
     """
     values = np.asarray(of_seeds, dtype=float)
     values = values[np.isfinite(values)]
@@ -203,11 +205,11 @@ def with_seed_spread(found: Estimate, of_seeds: Numbers) -> Estimate:
 
 
 def with_left_out(found: Estimate, left_out: Numbers) -> Estimate:
-    """An interval over rows, widened by what independently seeded models differ by.
+    """An interval over rows, widened by the spread between independently seeded models.
 
-    For statistics that need several models at once. left_out: (k,) the statistic with each of the k
-    models left out; their jackknife standard error, times Student's quantile for k − 1, is added in
-    quadrature. Raises E3DError for fewer than three.
+    For statistics that need several models at once. left_out: (k,) the statistic without each of
+    the k models; its jackknife standard error, times Student's quantile for k − 1 degrees of
+    freedom, is added in quadrature. Raises E3DError for fewer than three.
     """
     values = np.asarray(left_out, dtype=float)
     if len(values) < 3:
@@ -259,10 +261,11 @@ def accuracy_gain(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Accuracy of the model minus that of a null on the same reactions, with its paired interval.
+    """Accuracy of the model minus that of a null model on the same reactions, paired.
 
-    Each resample draws the same reactions for both, so that what makes a reaction hard for both
-    cancels. Positive: the model is closer to the references than the null.
+    Each resample draws the same reactions for both, so that what makes a reaction difficult for
+    both cancels. Positive: the model is closer to the references than the null model. Values and
+    references as for `scores`.
     """
     gains = scores(values, references) - scores(null_values, references)
     return estimate(gains, groups, n_resamples=n_resamples, seed=seed)

@@ -1,9 +1,9 @@
-"""How errors fall with the amount of data: power laws, and where they stop.
+"""Scaling of errors with the amount of data: exponents of power laws, floors and plateaus.
 
-Errors stand in arrays (n rows, k sizes, s seeds): rows are what is tested (conformations,
-reactions), all models see the same rows. Intervals come from a bootstrap that draws groups of rows
-(molecules), widened by what the s seeds differ by. A seed is one draw for all sizes: it begins from
-the same weights, and its smaller data sets are parts of its larger ones.
+Errors are arrays (n rows, k sizes, s seeds): rows are test cases (conformations, reactions), the
+same for all models. Intervals come from a bootstrap that draws groups of rows (molecules), widened
+by the spread between the s seeds. The models of a seed, one for each size, are not independent:
+they begin with the same weights, and their smaller training sets are subsets of the larger ones.
 """
 
 from __future__ import annotations
@@ -22,16 +22,19 @@ from e3d.errors import E3DError
 from e3d.statistics.grouping import Groups, Numbers, rows_by_group
 from e3d.statistics.intervals import CONFIDENCE, Estimate, interval, widened, with_seed_spread
 
-#: Larger exponents than this are no power law but a step.
+#: A fitted exponent near or above this one is a step rather than a power law.
 STEEPEST = 3.0
-#: Errors of n rows, for k sizes, by s models each.
+#: Errors of n test cases, for k sizes of the training set, by s models each.
 ErrorArray: TypeAlias = Float[np.ndarray, "n k s"]
 
 
 class Plateau(NamedTuple):
-    """worse_until: the largest size whose error is shown to exceed that of the largest size;
-    as_good_from: the size from which on none exceeds it by more than the tolerance. Between the two
-    nothing is shown. None: there is no such size."""
+    """Where the error stops falling.
+
+    worse_until: the largest size whose error demonstrably exceeds that of the largest size;
+    as_good_from: the smallest size from which on no error exceeds it by more than the tolerance. In
+    between the intervals are inconclusive. None: there is no such size.
+    """
 
     worse_until: float | None
     as_good_from: float | None
@@ -40,9 +43,10 @@ class Plateau(NamedTuple):
 def resampled_means(
     errors: ErrorArray, groups: Groups, *, n_resamples: int = 1000, seed: int = 0
 ) -> Float[np.ndarray, "n_resamples k"]:
-    """Mean error of each size, over all seeds, for resamples of groups of rows.
+    """Mean error of each size over rows and seeds, for bootstrap resamples of groups of rows.
 
-    Raises E3DError when an error is missing or there is not one group per row.
+    In the unit of the errors. Raises E3DError when an error is missing or there is not one group
+    per row.
     """
     errors = np.asarray(errors, dtype=float)
     if errors.ndim != 3 or len(errors) != len(groups) or not np.isfinite(errors).all():
@@ -53,7 +57,7 @@ def resampled_means(
     members = rows_by_group(groups)
     sums = np.stack([errors[rows].mean(axis=2).sum(axis=0) for rows in members])
     counts = np.array([len(rows) for rows in members])
-    rng = np.random.default_rng(seed)  # so that all models meet the same draws of the same rows
+    rng = np.random.default_rng(seed)  # the same draws for all models, so that ratios are paired
     drawn = rng.multinomial(len(members), np.full(len(members), 1 / len(members)), n_resamples)
     return (drawn @ sums) / (drawn @ counts)[:, None]
 
@@ -61,7 +65,10 @@ def resampled_means(
 def mean_errors(
     errors: ErrorArray, groups: Groups, *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean error of each size with its interval: columns value, low, high, in the errors' unit."""
+    """Mean error of each size: columns value, low, high (95 % interval), in the errors' unit.
+
+    Intervals are computed on a logarithmic scale, since errors are positive.
+    """
     found = _estimates(np.log, errors, groups, n_resamples, seed)
     return np.exp(pd.DataFrame(found)[["value", "low", "high"]].astype(float))
 
@@ -69,7 +76,7 @@ def mean_errors(
 def power_law(
     errors: ErrorArray, sizes: Numbers, groups: Groups, *, n_resamples: int = 1000, seed: int = 0
 ) -> Estimate:
-    """Exponent x of mean error ∝ size⁻ˣ by least squares on logarithmic axes, with its interval.
+    """Exponent x of mean error ∝ size⁻ˣ by least squares on logarithmic axes.
 
     sizes: (k,) positive. Positive x: errors fall with size. n counts rows.
     """
@@ -84,8 +91,10 @@ def power_law(
 def local_exponents(
     errors: ErrorArray, sizes: Numbers, groups: Groups, *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Exponent between each size and the next, with its interval: columns from, to, value, low,
-    high."""
+    """Exponent x of the power law between each size and the next.
+
+    Columns: from, to (the two sizes), value, low, high (95 % interval).
+    """
     sizes = np.asarray(sizes, dtype=float)
 
     def exponents(means: np.ndarray) -> np.ndarray:
@@ -100,11 +109,11 @@ def local_exponents(
 def law_with_floor(
     errors: ErrorArray, sizes: Numbers, groups: Groups, *, n_resamples: int = 200, seed: int = 0
 ) -> dict[str, Estimate]:
-    """`exponent` x and `floor` c of mean error = a·size⁻ˣ + c, with c ≥ 0, and their intervals.
+    """`exponent` x and `floor` c of mean error = a·size⁻ˣ + c with c ≥ 0.
 
-    Least squares of the logarithms of the errors. sizes: at least four, positive; the floor has the
-    unit of the errors. NaN where the errors do not determine an exponent below `STEEPEST`; such
-    resamples, and seeds, are left out.
+    Least squares of the logarithms of the errors. sizes: at least four, positive; the floor is in
+    the unit of the errors. NaN where the errors do not determine an exponent below `STEEPEST`; such
+    resamples and seeds are left out of the intervals.
     """
     sizes = np.asarray(sizes, dtype=float)
     centre = np.exp(np.log(sizes).mean())
@@ -136,9 +145,10 @@ def stops_falling(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Plateau:
-    """Where the error stops falling, by the interval of its ratio to that of the largest size.
+    """Plateau of the error, by the interval of its ratio to the error of the largest size.
 
-    Worse: the whole interval lies above 1; as good: it lies below 1 + `tolerance`.
+    A size is worse where the whole interval lies above 1, as good where it lies below
+    1 + `tolerance`.
     """
     sizes = np.asarray(sizes, dtype=float)
 
@@ -165,17 +175,17 @@ def ratio(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Mean error of one set of models over that of another on the same rows, with its interval.
+    """Ratio of the mean error of one set of models to that of another, on the same rows.
 
-    paired: the columns are the same seeds on both sides, so that what a seed does to both cancels;
-    otherwise the seeds of either side spread by themselves, about as much on both. Raises E3DError
-    for paired sides of unlike numbers of seeds.
+    paired: corresponding columns are models of the same seed, whose common deviations cancel;
+    otherwise seeds are independent, and their variance is pooled over both sides. Raises E3DError
+    for paired sides with different numbers of seeds.
     """
     first, second = np.asarray(errors)[:, None, :], np.asarray(others)[:, None, :]
     if paired and first.shape != second.shape:
         raise E3DError(
-            f"paired models must be the same seeds on both sides, got {first.shape[2]} and "
-            f"{second.shape[2]}"
+            f"paired models must have the same seeds on both sides, got {first.shape[2]} and "
+            f"{second.shape[2]} seeds"
         )
     above, below = (
         resampled_means(part, groups, n_resamples=n_resamples, seed=seed)[:, 0]
@@ -205,7 +215,7 @@ def _estimates(
     n_resamples: int,
     seed: int,
 ) -> list[Estimate]:
-    """Every entry of a statistic of the mean errors (k,), with the intervals of rows and seeds."""
+    """Entries of a statistic of the mean errors (k,), with intervals over rows and seeds."""
     means = resampled_means(errors, groups, n_resamples=n_resamples, seed=seed)
     sample = np.array([statistic(row) for row in means])
     by_seed = np.asarray(errors, dtype=float).mean(axis=0)

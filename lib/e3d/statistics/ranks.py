@@ -1,4 +1,4 @@
-"""Spearman's rank correlation: of two columns, within classes, with others held fixed, of many."""
+"""Spearman's rank correlation: plain, within classes, partial, and between many columns at once."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from e3d.errors import E3DError
 from e3d.statistics.grouping import Groups, Numbers, codes, rows_by_group
 from e3d.statistics.intervals import Estimate, interval, with_seed_spread
 
-#: Share of the standard deviation of ranks below which what regression leaves of them is rounding.
+#: Residuals of ranks below this fraction of their standard deviation are rounding errors.
 NEGLIGIBLE = 1e-5
 
 
 def spearman(x: Numbers, y: Numbers) -> float:
-    """Spearman's rank correlation of two columns (n,), any units.
+    """Spearman's rank correlation of two columns (n,), in any units.
 
     NaN, without a warning, where either is constant or has a missing value, and for n < 2.
     """
     if len(x) < 2:
         return float("nan")
-    # scipy's spearmanr finds a p-value besides, at twice the cost in a bootstrap
+    # scipy's spearmanr also computes a p-value, at twice the cost in a bootstrap
     return float(_correlations(rankdata(np.column_stack([x, y]), axis=0))[0, 1])
 
 
@@ -34,8 +34,8 @@ def within_class_spearman(
 ) -> float:
     """Spearman's correlation of x and y within each class, its mean over classes.
 
-    x: (n,); y: (n,), or (n, k) for k models, over which the mean is taken too; classes: (n,)
-    labels. Classes in which `spearman` is NaN do not count; NaN when none is left.
+    x: (n,); y: (n,), or (n, k) for k models, which are averaged over too; classes: (n,) labels.
+    Classes in which `spearman` is NaN are left out; NaN when none remains.
     """
     first, class_of = np.asarray(x, dtype=float), np.asarray(classes)
     second = np.asarray(y, dtype=float).reshape(len(first), -1)
@@ -51,10 +51,10 @@ def within_class_spearman(
 def partial_spearman(
     x: Numbers, y: Numbers, given: Float[np.ndarray, " n"] | Float[np.ndarray, "n m"]
 ) -> float:
-    """Rank correlation of x and y with the ranks of `given` held fixed; NaN without variation.
+    """Partial rank correlation of x and y, controlling for `given`; NaN without variation.
 
-    given: (n,) or (n, m) for several. Pearson's correlation of what least squares on the ranks of
-    `given` leaves of the ranks of x and of y.
+    x, y: (n,); given: (n,), or (n, m) for m variables. Pearson's correlation of the residuals of
+    the ranks of x and of y after linear regression on the ranks of `given`.
     """
     held = np.asarray(given, dtype=float).reshape(len(np.asarray(x)), -1)
     if len(held) < held.shape[1] + 3:
@@ -73,7 +73,7 @@ def _correlations(columns: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "k k"]
 def _residual_ranks(
     columns: Float[np.ndarray, "n k"], given: Float[np.ndarray, "n m"]
 ) -> Float[np.ndarray, "n k"]:
-    """What least squares on the ranks of `given` leaves of ranks; NaN where nothing is left."""
+    """Residuals of ranks after regression on the ranks of `given`; NaN where they vanish."""
     ranks = rankdata(columns, axis=0)
     design = np.column_stack([np.ones(len(ranks)), rankdata(given, axis=0)])
     residuals = ranks - design @ np.linalg.lstsq(design, ranks, rcond=None)[0]
@@ -86,9 +86,9 @@ class Ranks:
     """Spearman's correlations of columns with each other, averaged over classes.
 
     names: of the columns; values (k, k), and sample (n_resamples, k, k) over resampled groups; NaN
-    where a column is constant in every class. n: number of rows. The methods take as `seeds` the
-    columns of independently seeded models whose mean the column x is, and join the interval with
-    the spread of these.
+    where a column is constant in every class. n: number of rows. Where the column x is a mean over
+    independently seeded models, the methods take the columns of these as `seeds`, whose spread
+    widens the interval.
     """
 
     names: tuple[str, ...]
@@ -103,14 +103,14 @@ class Ranks:
         return with_seed_spread(found, self._of_each(seeds, y))
 
     def gain(self, x: str, over: str, y: str, *, seeds: Sequence[str] = ()) -> Estimate:
-        """By how much x correlates with y better than `over` does, on the same resamples."""
+        """Correlation of x with y minus that of `over` with y, paired by resample."""
         i, j, k = (self.names.index(name) for name in (x, over, y))
         ahead = float(self.values[i, k] - self.values[j, k])
         found = interval(ahead, self.sample[:, i, k] - self.sample[:, j, k], self.n)
         return with_seed_spread(found, self._of_each(seeds, y))
 
     def over_models(self, columns: Sequence[str], y: str) -> Estimate:
-        """Mean correlation with y of columns, one of each model, joined with their spread."""
+        """Mean correlation with y of the columns of several models, widened by their spread."""
         own, j = [self.names.index(name) for name in columns], self.names.index(y)
         of_each = self._of_each(columns, y)
         found = interval(float(of_each.mean()), self.sample[:, own, j].mean(axis=1), self.n)
@@ -131,11 +131,11 @@ def rank_correlations(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Ranks:
-    """Spearman's correlations of many columns at once, within classes, bootstrapped over groups.
+    """Spearman's correlations between all pairs of columns, within classes, bootstrapped.
 
-    classes, groups: one label per row, e.g. the bond class and the molecule. Means over classes of
-    at least three rows: two rows follow each other or oppose each other, and nothing between. With
-    `given`, one of the columns, partial correlations with its ranks held fixed, see
+    classes, groups: (n,) labels, e.g. the bond class and the molecule; groups are drawn whole.
+    Averages are over classes with at least three rows, since that of two rows is always 1 or
+    −1. With `given`, one of the columns, partial correlations controlling for it, as in
     `partial_spearman`. Raises E3DError when `given` is no column, or a value is missing.
     """
     values = table[list(columns)].to_numpy(dtype=float)
@@ -162,7 +162,7 @@ def _mean_matrix(
     rows: Int[np.ndarray, " m"],
     held: int | None,
 ) -> Float[np.ndarray, "k k"]:
-    """Mean over classes of the correlations among some rows, each over the classes that have it."""
+    """Mean over classes of the correlations between columns, for some of the rows."""
     parts = [values[rows[class_of[rows] == code]] for code in np.unique(class_of[rows])]
     matrices = np.array([
         _correlations(

@@ -1,4 +1,4 @@
-"""Numbers for tables and for prose: rounded so that another CPU gives the same, and worded."""
+"""Numbers for tables and for prose: rounding that does not depend on the CPU, and wording."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pandas as pd
 from e3d.statistics.intervals import Estimate
 
 _Results = TypeVar("_Results", pd.DataFrame, dict)
-#: Written where there is no number.
+#: Stands for a missing number.
 NOTHING = "–"
 
 
 def significant(value: float | None, digits: int = 4, decimals: int = 6) -> float | None:
     """A number to `digits` significant digits, and to no more than `decimals` decimal places.
 
-    Result tables hold such numbers, so that the last bits, which differ between CPUs, do not show;
-    the limit on decimals turns rounding noise about zero into zero. None and NaN pass through.
+    Result tables are rounded like this, since the last bits differ between CPUs; the limit on
+    decimals turns rounding noise about zero into zero. None and NaN are returned unchanged.
     """
     if value is None or not np.isfinite(value):
         return value
@@ -43,10 +43,10 @@ def _rounded_entry(entry: Any, digits: int, decimals: int) -> Any:
 
 
 def spelled(found: Estimate | pd.Series | float | None, decimals: int = 3) -> str:
-    """An estimate for prose: "0.412 [0.398, 0.425]", or the value alone without an interval.
+    """An estimate as text, "0.412 [0.398, 0.425]", or the value alone where it has no interval.
 
-    found: an estimate, or a row of a table with its keys; a dash for anything else, such as the NaN
-    of a missing entry, and for a value that is not finite.
+    found: an estimate, or a row of a table with the same keys. A dash for anything else, such as
+    the NaN of a missing entry, and for a value that is not finite.
     """
     if not isinstance(found, Mapping | pd.Series) or not np.isfinite(found["value"]):
         return NOTHING
@@ -57,15 +57,15 @@ def spelled(found: Estimate | pd.Series | float | None, decimals: int = 3) -> st
 
 
 def spelled_all(found: Mapping[Any, Estimate], decimals: int = 3) -> pd.Series:
-    """Estimates for a table, each `spelled`; keys that are tuples give a MultiIndex."""
+    """Estimates as the text of `spelled`, by key; tuples as keys give a MultiIndex."""
     return pd.Series({key: spelled(value, decimals) for key, value in found.items()}, dtype=object)
 
 
 def compared_with(found: Estimate, reference: float, *, more: str, less: str, same: str) -> str:
     """The wording that an interval supports.
 
-    `more` where all of it lies above the reference, `less` where all lies below, otherwise, and
-    without an interval, `same`.
+    `more` where the whole interval lies above the reference, `less` where it lies below, otherwise,
+    and without an interval, `same`.
     """
     if found["low"] is not None and found["low"] > reference:
         return more
@@ -73,16 +73,16 @@ def compared_with(found: Estimate, reference: float, *, more: str, less: str, sa
 
 
 def compared_with_zero(found: Estimate, *, more: str, less: str, same: str) -> str:
-    """`compared_with` zero, as differences are."""
+    """The wording that the interval of a difference supports: `compared_with` zero."""
     return compared_with(found, 0.0, more=more, less=less, same=same)
 
 
 def by_outcome(
     found: Mapping[Any, Estimate], *, more: str, less: str, same: str
 ) -> dict[str, list[Any]]:
-    """Keys of estimates by the wording that each interval supports, see `compared_with_zero`.
+    """Keys of estimates by the wording that their intervals support, see `compared_with_zero`.
 
-    All three wordings, in this order; a wording that no interval supports has an empty list.
+    Has all three wordings, in the order more, less, same, some perhaps with an empty list.
     """
     outcome = {
         key: compared_with_zero(value, more=more, less=less, same=same)

@@ -1,8 +1,8 @@
-"""How much of an edge energy is determined by the data, and how much is convention of one network.
+"""Variance components of edge energies: what is shared by independently seeded models.
 
-Edge energies are defined up to a gauge: energy can move between the edges of an atom, or between
-edges and atoms, without changing any total. What independently seeded models agree on is determined
-by the data (and the architecture); what they do not agree on is not.
+Edge energies are defined up to a gauge: energy can be moved between the edges of an atom, or
+between edges and atoms, without changing any total energy. What independently seeded models have in
+common is determined by the data (and the architecture); the rest is not.
 """
 
 from __future__ import annotations
@@ -16,20 +16,27 @@ from jaxtyping import Float, Int
 
 from e3d.errors import E3DError
 from e3d.statistics.grouping import Groups
-from e3d.statistics.intervals import Estimate, bootstrap_distribution, interval, with_left_out
+from e3d.statistics.intervals import (
+    Estimate,
+    bootstrap_distribution,
+    interval,
+    with_left_out,
+    within,
+)
 
-#: Names of the parts of the variance, in the order of `variance_parts`.
+#: Names of the variance components, in the order of `variance_parts`.
 PARTS = ("between classes", "within, shared", "class offsets of a seed", "within, of a seed")
 
 
 def variance_parts(values: Float[np.ndarray, "n k"], classes: Groups) -> dict[str, float]:
-    """Variance of bond energies by source, in the squared unit of the values.
+    """Variance components of bond energies, in the squared unit of the values.
 
     values: n bonds by k ≥ 2 seeds; classes: (n,). With x_bs the energy of bond b of class c by seed
     s, x_bs = m + a_c + u_b + d_cs + e_bs; the variances of a (between classes), u (within a class,
-    shared by all seeds), d (the offset of a whole class by one seed) and e (the rest), by
-    unbiased moments, classes weighted by their bonds. A class of one bond has no u and no e. A
-    shift of all energies of a seed counts as offsets.
+    shared by all seeds), d (offset of a whole class by one seed) and e (residual), by unbiased
+    moments, classes weighted by their numbers of bonds. A class of one bond contributes to neither
+    u nor e. A shift of all energies by a seed counts as class offsets.
+    Raises E3DError for other shapes.
     """
     table = np.asarray(values, dtype=float)
     if table.ndim != 2 or table.shape[1] < 2 or len(table) != len(classes):
@@ -42,7 +49,7 @@ def variance_parts(values: Float[np.ndarray, "n k"], classes: Groups) -> dict[st
     means = pd.DataFrame(table).groupby(labels).mean()  # by class and seed
     inside = table - means.loc[labels].to_numpy()
     of_bond = inside.mean(axis=1)
-    # two-way layout within each class: bonds by seeds, class-by-seed means taken off
+    # two-way layout within each class, bonds by seeds, with the class-by-seed means subtracted
     freedom = (sizes - 1).clip(lower=0).sum()
     noise = float(((inside - of_bond[:, None]) ** 2).sum() / max(freedom * (k - 1), 1))
     shared = float((of_bond**2).sum() / max(freedom, 1)) - noise / k
@@ -57,7 +64,7 @@ def variance_parts(values: Float[np.ndarray, "n k"], classes: Groups) -> dict[st
 
 
 def shared_share(values: Float[np.ndarray, "n k"], classes: Groups) -> float:
-    """Share of the variance within classes, offsets of seeds included, that all seeds share."""
+    """Fraction of the variance within classes, class offsets included, shared by all seeds."""
     part = variance_parts(values, classes)
     _, shared, offset, single = PARTS
     return part[shared] / (part[shared] + part[offset] + part[single])
@@ -70,10 +77,10 @@ def over_molecules_and_seeds(
     n_resamples: int = 500,
     seed: int = 0,
 ) -> Estimate:
-    """A statistic of sets of models, its interval over groups joined with the jackknife over seeds.
+    """A statistic of sets of models, with its interval over groups and, by jackknife, over seeds.
 
-    sides: arrays (…, n, k), n rows by k ≥ 3 seeds of one set each, sets independent; statistic:
-    called with the sides and with the drawn rows; groups: (n,) drawn whole.
+    sides: arrays (…, n, k) of n rows by k ≥ 3 seeds, one of each independent set; statistic: called
+    with the sides and the indices of the drawn rows; groups: (n,) labels of rows drawn together.
     """
     rows = np.arange(len(groups))
     sample = bootstrap_distribution(
@@ -97,10 +104,10 @@ def identified(
     n_resamples: int = 500,
     seed: int = 0,
 ) -> Estimate:
-    """`intraclass_correlation` of k ≥ 3 seeds with an interval over groups and seeds.
+    """`intraclass_correlation` of k ≥ 3 seeds, with its interval over groups and seeds.
 
-    The interval ends where the correlation does, at −1/(k − 1) and at 1. Raises E3DError for fewer
-    seeds: leaving one out would leave nothing to compare.
+    The interval is clipped to the range of the correlation, −1/(k − 1) to 1. Raises E3DError for
+    fewer seeds, since the jackknife leaves one of them out.
     """
     if values.shape[1] < 3:
         raise E3DError(f"expected three models or more to compare, got {values.shape[1]}")
@@ -111,15 +118,11 @@ def identified(
         ]
         for s in range(values.shape[1])
     ]
-    found = with_left_out(found, left_out)
-    if found["low"] is not None and found["high"] is not None:
-        found["low"] = max(found["low"], -1 / (values.shape[1] - 1))
-        found["high"] = min(found["high"], 1.0)
-    return found
+    return within(with_left_out(found, left_out), (-1 / (values.shape[1] - 1), 1.0))
 
 
 def largest_offset(values: Float[np.ndarray, "n k"], n_seeds: int, classes: Groups) -> float:
-    """Largest `class_offset` between `n_seeds` of the k seeds (at most k − 1) and the others."""
+    """Largest `class_offset` between any `n_seeds` of the k seeds (at most k − 1) and the rest."""
     k = values.shape[1]
     return max(
         class_offset(values[:, list(some)], np.delete(values, some, axis=1), classes)
@@ -132,7 +135,7 @@ def class_offset(
 ) -> float:
     """Mean over classes of |median of one ensemble − median of the other|, in their unit.
 
-    Medians over the bonds of a class of the ensemble mean.
+    Medians are over the bonds of a class, of the mean over each ensemble.
     """
     both = pd.DataFrame({"a": np.mean(values, axis=1), "b": np.mean(others, axis=1)})
     medians = both.groupby(np.asarray(classes)).median()
@@ -148,17 +151,17 @@ def within_class_correlation(
     n_resamples: int = 500,
     seed: int = 0,
 ) -> Estimate:
-    """Pearson correlation of two ensembles' mean energies, class means taken off.
+    """Pearson correlation of the mean energies of two ensembles, with class means subtracted.
 
-    groups: (n,) drawn whole for the interval, usually molecules.
+    groups: (n,) labels of rows drawn together for the interval, usually molecules.
     """
     labels = np.asarray(classes)
     both = pd.DataFrame({"a": np.mean(values, axis=1), "b": np.mean(others, axis=1)})
 
     def correlation(rows: np.ndarray) -> float:
         drawn = both.iloc[rows].reset_index(drop=True)
-        left = drawn - drawn.groupby(labels[rows]).transform("mean")
-        return float(np.corrcoef(left["a"], left["b"])[0, 1])
+        centred = drawn - drawn.groupby(labels[rows]).transform("mean")
+        return float(np.corrcoef(centred["a"], centred["b"])[0, 1])
 
     sample = bootstrap_distribution(correlation, groups, n_resamples=n_resamples, seed=seed)
     return interval(correlation(np.arange(len(both))), sample, len(both))
@@ -172,12 +175,13 @@ def intraclass_correlation(
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Share of the variance within classes on which k independent models agree, with its interval.
+    """Fraction of the variance within classes that k independent models have in common.
 
     One-way ICC(1) = (B − W)/(B + (k − 1)W) (Shrout & Fleiss 1979, doi:10.1037/0033-2909.86.2.420)
-    with B and W the mean squares between and within rows, after the mean of each class was taken
-    off: 1, the models agree on every row; 0, they agree no better than rows drawn at random.
-    values: n rows (bonds) by k models, any unit; classes: (n,); groups: (n,), drawn whole.
+    with B and W the mean squares between and within rows, after subtraction of the mean of each
+    class: 1, the models agree on every row; 0, they agree no better than on unrelated rows.
+    values: n rows (bonds) by k models, any unit; classes: (n,); groups: (n,) labels of rows drawn
+    together.
     """
     table = pd.DataFrame(values)
     labels = pd.Series(np.asarray(classes))
