@@ -1,4 +1,4 @@
-"""What models make of reaction paths: barriers, energies of reaction, and edges along the way."""
+"""Barriers, reaction energies and bond energies of models along labelled reaction paths."""
 
 from __future__ import annotations
 
@@ -14,20 +14,21 @@ from e3d.decomposition.edges import Decomposition, bond_energies, decompose
 from e3d.models.allegro import Model
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 
-#: What a labelled path is asked for.
+#: Energy differences that are read from a labelled path.
 QUANTITIES = ("forward", "reverse", "reaction")
-#: Å; by so much longer, a bond has 1/e of the order (Pauling 1947, doi:10.1021/ja01195a024).
+#: Å; a bond longer by this has 1/e of the order (Pauling 1947, doi:10.1021/ja01195a024).
 PAULING = 0.71 / float(np.log(10))
 
 
 def barrier_table(
     paths: Sequence[LabelledPath], energies: Mapping[str, Sequence[np.ndarray]]
 ) -> pd.DataFrame:
-    """Barriers and reaction energies, one row for each of `QUANTITIES` of each path, kcal/mol.
+    """Barriers and reaction energies in kcal/mol, one row per path and quantity.
 
-    energies: by name of the model, for each path the energies (M,) of its frames in eV, with any
-    zero. forward: E(saddle) − E(reactant); reverse: E(saddle) − E(product); reaction: E(product) −
-    E(reactant). Columns: reaction, title, kind, formula, quantity, and one per model.
+    energies: of every model, by its name, the energies (M,) in eV of the frames of each path,
+    relative to any zero. The quantities: forward, E(saddle) − E(reactant); reverse, E(saddle) −
+    E(product); reaction, E(product) − E(reactant). Columns: reaction, title, kind, formula,
+    quantity, and one per model.
     """
     rows = []
     for k, one in enumerate(paths):
@@ -45,13 +46,39 @@ def barrier_table(
     return pd.DataFrame(rows)
 
 
+def energy_profiles(
+    paths: Sequence[LabelledPath],
+    energies: Mapping[str, Sequence[np.ndarray]],
+    members: Mapping[str, Sequence[str]],
+) -> pd.DataFrame:
+    """Energies along every path relative to the reactant, one row per frame, in kcal/mol.
+
+    energies as for `barrier_table`; members: by column, the models whose mean it is. Columns:
+    these, reaction, coordinate, and of each `<column> low` and `<column> high`, the range of its
+    models.
+    """
+    tables = []
+    for k, one in enumerate(paths):
+        found = {
+            name: KCAL_PER_MOL_PER_EV
+            * np.stack([energies[m][k] - energies[m][k][0] for m in models])
+            for name, models in members.items()
+        }
+        mean = pd.DataFrame({name: values.mean(axis=0) for name, values in found.items()})
+        mean = mean.assign(reaction=one.reaction.name, coordinate=one.path.coordinate)
+        ends = {f"{name} low": values.min(axis=0) for name, values in found.items()}
+        ends |= {f"{name} high": values.max(axis=0) for name, values in found.items()}
+        tables.append(mean.assign(**ends))
+    return pd.concat(tables)
+
+
 def mean_barriers(
     paths: Sequence[LabelledPath], energies: Sequence[np.ndarray]
 ) -> list[Float[np.ndarray, " n"]]:
-    """The `mean` null: (M,) in eV, the mean barrier at the saddle point and zero elsewhere.
+    """The `mean` null: for each path (M,) in eV, a mean barrier at the saddle point, else zero.
 
-    The mean of forward and reverse barriers by `energies`, (M,) in eV for each path, over all
-    reactions of the same kind and of other compositions. NaN where there is none.
+    energies: (M,) in eV for each path. The mean is over the forward and reverse barriers of all
+    other reactions of the same kind but of another composition; NaN where there are none.
     """
     both = np.array([
         [e[one.path.saddle] - e[0], e[one.path.saddle] - e[-1]]
@@ -71,7 +98,7 @@ def mean_barriers(
 
 
 def gfn2_energies(paths: Sequence[LabelledPath]) -> list[Float[np.ndarray, " n"]]:
-    """Energies of GFN2-xTB in eV of every frame of every path."""
+    """GFN2-xTB energies (M,) in eV of the frames of each path."""
     return [
         EV_PER_HARTREE
         * np.array([
@@ -83,7 +110,7 @@ def gfn2_energies(paths: Sequence[LabelledPath]) -> list[Float[np.ndarray, " n"]
 
 
 def decompositions(model: Model, paths: Sequence[LabelledPath]) -> list[list[Decomposition]]:
-    """The frames of every path, decomposed by a model."""
+    """Decompositions by a model of the frames of each path."""
     found = decompose(model, [frame for one in paths for frame in one.frames()])
     return [[next(found) for _ in one.path.coordinate] for one in paths]
 
@@ -91,12 +118,12 @@ def decompositions(model: Model, paths: Sequence[LabelledPath]) -> list[list[Dec
 def bond_energies_along_path(
     frames: Sequence[Decomposition], pairs: Int[np.ndarray, "n_pairs 2"]
 ) -> Float[np.ndarray, "n n_pairs"]:
-    """Bond energies ε in eV of chosen pairs along a path, negative when bound."""
+    """Bond energies ε in eV of pairs of atoms along a path, negative when bound."""
     return np.array([bond_energies(frame, pairs) for frame in frames])
 
 
 def pauling_orders(lengths: Float[np.ndarray, "n n_pairs"]) -> Float[np.ndarray, "n n_pairs"]:
-    """What distances r in Å say of the order of a bond, exp(−r/`PAULING`), up to a factor."""
+    """Pauling's bond orders of distances r in Å, exp(−r/`PAULING`), up to a common factor."""
     return np.exp(-lengths / PAULING)
 
 
@@ -105,9 +132,10 @@ def order_crossing(
     breaking: Float[np.ndarray, " n"],
     forming: Float[np.ndarray, " n"],
 ) -> float:
-    """Where along a path what forms overtakes what breaks, by linear interpolation.
+    """Coordinate of a path where the forming bond overtakes the breaking one.
 
-    The last such place; NaN where there is none.
+    breaking and forming: any measure of the strength of these bonds. Interpolated linearly; the
+    last crossing where there are several, NaN where there is none.
     """
     lead = forming - breaking
     crossed = np.flatnonzero((lead[:-1] < 0) & (lead[1:] >= 0))
