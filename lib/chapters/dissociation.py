@@ -76,7 +76,8 @@ def _cuts(entry: Molecule, pairs: Pairs) -> Iterable[dict]:
     for i, j in bonds.tolist():
         if graph.GetBondBetweenAtoms(i, j).IsInRing():
             continue  # cutting it leaves the molecule in one piece
-        side = np.isin(np.arange(len(entry.atomic_numbers)), bonding.side(graph, j, i))
+        kept, _ = bonding.sides(graph, i, j)
+        side = np.isin(np.arange(len(entry.atomic_numbers)), kept)
         bond = (first == i) & (second == j)
         cut = side[first] != side[second]
         yield {

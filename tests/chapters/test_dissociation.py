@@ -7,7 +7,7 @@ from ase import Atoms
 from examples import labelled, random_model
 
 from chapters import dissociation
-from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles, side
+from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles, sides
 from e3d.decomposition.edges import decompose, pair_energies
 from e3d.units import KCAL_PER_MOL_PER_EV
 
@@ -22,7 +22,7 @@ def test_bond_across_and_inside_make_up_the_whole() -> None:
     total = -KCAL_PER_MOL_PER_EV * pairs.energies.sum()
     assert table["error"].to_numpy() == pytest.approx(total - KCAL_PER_MOL_PER_EV * 7.0)
     for row in table.to_dict("records"):
-        moved = side(from_mapped_smiles(entry.smiles), row["i"], row["j"])
+        _, moved = sides(from_mapped_smiles(entry.smiles), row["i"], row["j"])
         first, second = np.isin(pairs.pairs, moved).T
         inside = first == second
         kept = -KCAL_PER_MOL_PER_EV * pairs.energies[inside].sum()
@@ -40,10 +40,50 @@ def test_parts_add_up_and_shares_to_one() -> None:
     bonds = pd.DataFrame(rng.normal(size=(20, 4)), columns=["bare", "across", "error", "De"])
     parts = dissociation.deviation_parts(bonds, "De")
     np.testing.assert_allclose(parts.sum(axis=1), bonds["bare"] - bonds["De"])
-    shares = dissociation.shares_of_square(parts)
+    shares = dissociation.shares_of_square(parts.to_numpy())
     assert shares.sum() == pytest.approx(1)
     only = parts.assign(across=0.0, error=0.0)
-    assert dissociation.shares_of_square(only)["rearrangement"] == pytest.approx(1)
+    found = dissociation.estimated_shares(only, np.arange(20), n_resamples=20)
+    assert {term: entry["value"] for term, entry in found.items()} == pytest.approx(
+        {"across": 0, "rearrangement": 1, "error": 0}
+    )
+    assert found["rearrangement"]["low"] == pytest.approx(1)
+
+
+def test_a_term_that_counteracts_the_others_has_a_negative_share() -> None:
+    parts = np.array([[3.0, -1.0], [-3.0, 1.0]])
+    assert dissociation.shares_of_square(parts).tolist() == pytest.approx([1.5, -0.5])
+
+
+def test_equivalent_bonds_are_averaged_and_described_by_the_first() -> None:
+    bonds = pd.DataFrame({"smiles": ["C", "C", "C", "O"], "i": [0, 0, 0, 0], "j": [1, 2, 3, 1]})
+    for name in dissociation.ENERGIES:
+        bonds[name] = [1.0, 2.0, 6.0, 4.0]
+    mean, median = (
+        dissociation.average_equivalent(bonds, ["smiles"], how) for how in ("mean", "median")
+    )
+    assert mean["across"].tolist() == [3.0, 4.0]
+    assert median["across"].tolist() == [2.0, 4.0]
+    assert mean["j"].tolist() == [1, 1]
+
+
+def test_means_are_by_surroundings_without_an_interval_for_few_molecules() -> None:
+    molecules = [labelled(smiles) for smiles in ("OO", "CO", "C", "C=CC")]
+    bonds = pd.concat([
+        pd.DataFrame(bond_pairs(from_mapped_smiles(m.smiles)), columns=["i", "j"]).assign(
+            molecule=m.name
+        )
+        for m in molecules
+    ], ignore_index=True)  # fmt: skip
+    kinds = dissociation.surroundings(molecules, bonds)
+    by_molecule = pd.Series(kinds).groupby(bonds["molecule"]).agg(lambda some: sorted(set(some)))
+    assert by_molecule["OO"] == ["lone pairs on both atoms", "ordinary"]
+    assert by_molecule["CO"] == ["ordinary"]
+    assert by_molecule["C=CC"] == ["at or next to a multiple bond", "multiple bond"]
+    values = pd.DataFrame({"x": np.where(kinds == "ordinary", 1.0, 5.0)})
+    found = dissociation.means_by_surroundings(values, kinds, bonds["molecule"], n_resamples=20)
+    assert found["ordinary", "x"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 11}
+    assert found["multiple bond", "x"] == {"value": 5.0, "low": None, "high": None, "n": 1}
 
 
 def test_what_is_two_bonds_apart_is_geminal() -> None:

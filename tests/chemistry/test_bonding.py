@@ -20,7 +20,7 @@ from e3d.chemistry.bonding import (
     mapped_smiles,
     parse_smiles,
     perceive,
-    side,
+    sides,
 )
 from e3d.data.dataset import Dataset
 from e3d.errors import E3DError
@@ -171,9 +171,9 @@ def test_lengths_to_images_agree_with_ase() -> None:
 
 def test_the_sides_of_a_cut_bond() -> None:
     tail = Chem.MolFromSmiles("C1CC1C")  # atom 3 is a tail on a ring of three
-    assert side(tail, 2, 3) == (3,)
-    assert side(tail, 3, 2) == (0, 1, 2)
-    assert side(tail, 0, 1) == (0, 1, 2, 3)  # a ring stays in one piece
+    assert sides(tail, 2, 3) == ((0, 1, 2), (3,))
+    assert sides(tail, 3, 2) == ((3,), (0, 1, 2))
+    assert sides(tail, 0, 1) == ((0, 1, 2, 3),) * 2  # a ring stays in one piece
 
 
 @given(st.integers(2, 7), st.randoms(use_true_random=False))
@@ -184,7 +184,7 @@ def test_a_tree_falls_in_two_at_every_bond(n_atoms: int, random) -> None:
         if k:
             tree.AddBond(random.randrange(k), k, Chem.BondType.SINGLE)
     for i, j in bond_pairs(tree).tolist():
-        first, second = side(tree, j, i), side(tree, i, j)
+        first, second = sides(tree, i, j)
         assert i in first
         assert j in second
         assert sorted(first + second) == list(range(n_atoms))

@@ -1,4 +1,4 @@
-"""Where the search for a reaction path starts: relaxed ends, and images between them."""
+"""Starting points of the search for a reaction path: relaxed end points and images between them."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from e3d.chemistry.xtb import relax, single_point
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR
 
-#: Rules that turn a dihedral.
+#: Rules that turn a dihedral angle.
 TURNS = ("turn", "through")
-#: Embeddings of each end that conformers are relaxed from.
+#: RDKit embeddings per end point, from which conformers are relaxed.
 N_EMBEDDINGS = 6
-#: Å; products that separate begin this far apart.
+#: Å; initial distance between the products of a dissociation.
 SEPARATION = 2.4
-#: Å; how far the middle of the first path leaves the straight line, so that a path between two
-#: linear or planar ends is not confined to that symmetry.
+#: Å; displacement of the middle of the initial path from the straight line. Without it, a path
+#: between two linear or planar end points could not leave their symmetry.
 BOW = 0.15
-#: Power by which distances pass from one end to the other: halfway, a hydrogen atom that moves from
-#: 1.1 to 2.0 Å is at 1.3 Å, as at a saddle point, and not at 1.55 Å, where its bond is broken.
+#: Distances r are interpolated as r to the power −`STIFFNESS`: halfway, a hydrogen atom that moves
+#: from 1.1 to 2.0 Å is at 1.3 Å, as at a saddle point, and not at 1.55 Å, where its bond is broken.
 STIFFNESS = 4
 
 
 def end_points(reaction: Reaction) -> Float[np.ndarray, "2 n_atoms 3"]:
-    """Relaxed geometries of both ends in Å, the second turned to fit the first.
+    """Relaxed geometries of both end points in Å, the second aligned with the first.
 
-    Of several conformers of either end the two nearest to each other; where a rule makes the second
-    end, the first is the lowest conformer. Raises E3DError when the bonds of an end are not those
-    of its SMILES.
+    The two conformers that are most similar to each other; where a rule gives the second end point,
+    the first is the conformer of lowest energy. Raises E3DError when an end point has other bonds
+    than its SMILES after relaxation.
     """
     first, second = reaction.graphs
     if reaction.rule:
@@ -53,13 +53,13 @@ def end_points(reaction: Reaction) -> Float[np.ndarray, "2 n_atoms 3"]:
     start, end = min(pairs, key=lambda pair: distance(*pair))
     for graph, positions in zip(reaction.graphs, (start, end), strict=True):
         if not bonding.keeps_its_bonds(graph, positions):
-            raise E3DError(f"reaction {reaction.name}: an end has other bonds than "
-                           f"{Chem.MolToSmiles(graph)} after it was relaxed")  # fmt: skip
+            raise E3DError(f"reaction {reaction.name}: after relaxation, an end point has other "
+                           f"bonds than {Chem.MolToSmiles(graph)}")  # fmt: skip
     return np.stack([start, aligned(start, end)])
 
 
 def conformers(graph: Chem.Mol) -> list[Float[np.ndarray, "n_atoms 3"]]:
-    """Relaxed conformers in Å, mirror images among them, the lowest in energy first."""
+    """Relaxed conformers in Å and their mirror images, in the order of their energies."""
     numbers = np.array([atom.GetAtomicNum() for atom in graph.GetAtoms()])
     found: list[np.ndarray] = []
     for seed in range(1, N_EMBEDDINGS + 1):
@@ -75,9 +75,9 @@ def conformers(graph: Chem.Mol) -> list[Float[np.ndarray, "n_atoms 3"]]:
 def by_rule(
     reaction: Reaction, positions: Float[np.ndarray, "n_atoms 3"], share: float = 1.0
 ) -> Float[np.ndarray, "n_atoms 3"]:
-    """A geometry in Å after the rule of its reaction, or after a share of the turn that it names.
+    """The geometry in Å that the rule of a reaction makes of the given one.
 
-    Raises E3DError for an unknown rule.
+    share: fraction of the turn, for rules that turn a dihedral. Raises E3DError for unknown rules.
     """
     word, *rest = reaction.rule.split()
     values = [int(value) for value in rest]
@@ -92,15 +92,16 @@ def by_rule(
     atoms = Atoms(reaction.numbers, positions)
     angle = atoms.get_dihedral(i, j, k, m)
     by = values[4] if word == "turn" else 2 * ((values[4] - angle + 180) % 360 - 180)
-    turning = list(bonding.side(reaction.graphs[0], j, k))
-    atoms.set_dihedral(i, j, k, m, angle + share * by, indices=turning)
+    _, turning = bonding.sides(reaction.graphs[0], j, k)
+    atoms.set_dihedral(i, j, k, m, angle + share * by, indices=list(turning))
     return atoms.positions
 
 
 def _separated(
     reaction: Reaction, start: np.ndarray, fragments: tuple[tuple[int, ...], ...]
 ) -> np.ndarray:
-    """Products of a dissociation beside each other, laid over their atoms in the reactant."""
+    """Relaxed products of a dissociation, each aligned with its atoms in the reactant, then
+    separated and relaxed together."""
     placed = np.array(start, dtype=float)
     parts = Chem.GetMolFrags(reaction.graphs[1], asMols=True)
     for atoms, part in zip(fragments, parts, strict=True):
@@ -116,7 +117,7 @@ def _separated(
 def first_guess(
     reaction: Reaction, ends: Float[np.ndarray, "2 n_atoms 3"], *, n_images: int
 ) -> Float[np.ndarray, "n n_atoms 3"]:
-    """Images in Å between two ends, before they are relaxed: turned, straight or `between`."""
+    """Initial images in Å from one end point to the other: turned, straight, or by `between`."""
     shares = np.linspace(0, 1, n_images)
     if reaction.rule.startswith(TURNS):
         turned = [aligned(ends[0], by_rule(reaction, ends[0], share)) for share in shares]
@@ -134,11 +135,11 @@ def between(
     n_images: int,
     bow: float = 0.0,
 ) -> Float[np.ndarray, "n n_atoms 3"]:
-    """Images in Å whose distances pass evenly from one end to the other.
+    """Images in Å whose interatomic distances are interpolated between two end points.
 
-    A straight path, but for a bow of so many Å, is drawn there by image dependent pair potentials
-    (Smidstrup et al. 2014, doi:10.1063/1.4878664). Not the distances go evenly but their powers
-    −`STIFFNESS`: what is bonded at either end stays short.
+    A straight path, displaced by `bow` Å in its middle, is relaxed with image dependent pair
+    potentials (Smidstrup et al. 2014, doi:10.1063/1.4878664). Instead of distances, their powers
+    −`STIFFNESS` are interpolated, so that what is bonded at either end stays short.
     """
     out_of_line = np.random.default_rng(0).normal(size=ends[0].shape)
     first, second = (cdist(end, end) + np.eye(len(end)) for end in ends)

@@ -1,8 +1,9 @@
-"""Reaction paths labelled by DFT, as a data set.
+"""Data sets of labelled reaction paths.
 
-The file follows the schema of every data set, a group per reaction named after it, with the mapped
-SMILES of the reactant; `temperature` is −1, for no frame comes from dynamics. Besides, each group
-has `reaction_coordinate` (M,), from 0 to 1, and the attributes of the reaction and its path.
+The file follows the schema of all data sets. Each reaction is a group of its own name, with the
+mapped SMILES of the reactant; `temperature` is −1, since no frame comes from dynamics. In addition,
+each group has `reaction_coordinate` (M,) from 0 to 1 and the attributes of the reaction and its
+path.
 """
 
 from __future__ import annotations
@@ -29,13 +30,16 @@ from e3d.labels.label import label
 from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR
 
+#: Names of the two halves into which the reactions are divided.
+HALVES = ("first", "second")
+
 
 @dataclass(frozen=True)
 class LabelledPath:
-    """A path whose frames are the conformations of `labels`, energies at their level of theory.
+    """A path with `labels` at one level of theory: its frames are their conformations.
 
-    stable: whether the closed-shell determinant of the saddle point is a minimum, against
-    unrestricted ones too; None where it was not examined.
+    stable: whether the closed-shell determinant of the saddle point is stable, see `is_stable`;
+    None where this was not examined.
     """
 
     path: ReactionPath
@@ -48,7 +52,7 @@ class LabelledPath:
         return self.path.reaction
 
     def frames(self) -> list[Atoms]:
-        """The geometries, as labelled."""
+        """The labelled geometries as ASE structures."""
         return [Atoms(self.labels.atomic_numbers, r) for r in self.labels.positions]
 
 
@@ -63,9 +67,9 @@ def label_paths(
 ) -> dict[str, str]:
     """Find the paths of reactions, label their frames and write them as one data set.
 
-    n_between: frames between the saddle point and either end. An interrupted call
-    with the same settings resumes. Returns the reactions left out, with the reason of each. Raises
-    E3DError as `map_resumable` does.
+    n_between: frames between the saddle point and either end point. An interrupted call with the
+    same settings resumes. Returns the reactions left out with their reasons. Raises E3DError as
+    `map_resumable` does.
     """
     elements = sorted({chemical_symbols[z] for r in reactions for z in r.numbers.tolist()})
     atoms = isolated_atoms(method, elements)
@@ -86,7 +90,7 @@ def _write_path(
 
 
 def label_path(path: ReactionPath, method: str) -> LabelledPath:
-    """The frames of a path with energies and forces; the saddle point's closed shell examined."""
+    """The frames of a path with energies and forces, and the stability of its saddle point."""
     n, n_atoms, _ = path.positions.shape
     reaction = path.reaction
     frames = Molecule(
@@ -103,9 +107,9 @@ def is_stable(
 ) -> bool:
     """Whether the closed-shell ωB97M-D3(BJ)/def2-SVP determinant at a geometry in Å is stable.
 
-    Against changes of its own orbitals and against unrestricted ones (Seeger & Pople 1977,
-    doi:10.1063/1.434318). In the larger basis this would take as long as all labels of a path.
-    Raises E3DError when the SCF does not converge.
+    With respect to restricted and to unrestricted changes of its orbitals (Seeger & Pople 1977,
+    doi:10.1063/1.434318). In the basis of the labels this would take as long as all labels of a
+    path. Raises E3DError when the SCF does not converge.
     """
     mean_field = kohn_sham(numbers, positions / ANGSTROM_PER_BOHR, basis="def2-svp")
     converged_energy(mean_field)
@@ -152,20 +156,17 @@ def _read_path(group: h5py.Group, labels: Molecule) -> LabelledPath:
         )  # fmt: skip
     except KeyError as error:
         raise E3DError(
-            f"group {labels.name!r} is no reaction path ({error}); expected a file that the stage "
-            "of the paths wrote"
+            f"group {labels.name!r} is no reaction path ({error}); expected a file as "
+            "`label_paths` writes it"
         ) from error
     stable = group.attrs.get("closed_shell_stable")
     return LabelledPath(found, labels, None if stable is None else bool(stable))
 
 
-HALVES = ("first", "second")
-
-
 def halves(paths: Sequence[LabelledPath]) -> dict[str, str]:
-    """Half of each reaction, by its name; reactions of one composition are in the same half.
+    """Half of each reaction, by its name; reactions of the same composition share a half.
 
-    Compositions in alphabetical order go to the first and the second half in turn, so this needs
+    Compositions in alphabetical order go to the two halves alternately, so the result depends on
     all paths of a file.
     """
     formulas = sorted({one.reaction.formula for one in paths})
@@ -173,15 +174,15 @@ def halves(paths: Sequence[LabelledPath]) -> dict[str, str]:
 
 
 def may_train(reaction: Reaction) -> bool:
-    """Whether every molecule at both ends is of the training fold."""
+    """Whether all molecules at both end points belong to the training fold."""
     return all(fold(smiles) == "train" for smiles in reaction.molecules)
 
 
 def write_halves(paths_file: str | Path) -> dict[str, int]:
-    """Write `<paths_file>-first.h5` and `-second.h5`; returns how many frames each has.
+    """Write both halves for training, `<paths_file>-first.h5` and `-second.h5`.
 
-    Left out are paths with an end outside the training fold, and those whose saddle point is not of
-    one closed shell; a half without any other has no file.
+    Paths with a held-out molecule and those whose saddle point is not `stable` are left out; a half
+    that would be empty has no file. Returns the number of frames of each half.
     """
     paths_file = Path(paths_file)
     paths = read_paths(paths_file)

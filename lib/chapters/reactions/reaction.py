@@ -1,4 +1,4 @@
-"""Reactions of small molecules as pairs of mapped SMILES, and their paths."""
+"""Reactions of small molecules, given as pairs of mapped SMILES, and their paths."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ COLUMNS = ("reaction", "title", "kind", "reactant", "product", "rule")
 
 @dataclass(frozen=True)
 class Reaction:
-    """reactant, product: SMILES with every atom mapped, the maps giving the atom order of both.
+    """reactant, product: SMILES with atom maps on every atom, which give the atom order of both.
 
-    kind: `bonds` are made and broken, or the `shape` alone changes. rule: how the second geometry
-    comes from the first where both SMILES say the same: `mirror`, `permute` and the 1-based atoms
-    in their new order, `turn` with four such atoms and by how many degrees their dihedral turns, or
-    `through` with the angle that the dihedral goes through, to as far on the other side.
+    kind: `bonds` if any are made or broken, `shape` if only the conformation changes. rule: how the
+    geometry of the product follows from that of the reactant where their SMILES are the same:
+    `mirror`; `permute` with the 1-based atoms in their new order; `turn` with four such atoms and
+    the angle in degrees by which their dihedral turns; `through` with four atoms and the angle that
+    their dihedral passes through, to end as far beyond it as it began before.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Reaction:
         first, second = (bonding.from_mapped_smiles(s) for s in (self.reactant, self.product))
         symbols = [[a.GetSymbol() for a in graph.GetAtoms()] for graph in (first, second)]
         if symbols[0] != symbols[1]:
-            raise E3DError(f"reaction {self.name}: the maps of its two SMILES disagree on an atom")
+            raise E3DError(f"reaction {self.name}: the atom maps of its two SMILES do not agree")
         return first, second
 
     @property
@@ -52,7 +53,7 @@ class Reaction:
 
     @property
     def formula(self) -> str:
-        """Composition, in Hill's order: reactions that share it are not independent."""
+        """Composition in the Hill system; reactions of the same composition are not independent."""
         return str(Atoms(self.numbers).get_chemical_formula())
 
     @property
@@ -62,7 +63,7 @@ class Reaction:
         return {canonical_smiles(part) for end in ends for part in end.split(".")}
 
     def changed_bonds(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Bonds (i, j), i < j, that break and that form, by the SMILES."""
+        """Bonds (i, j), i < j, that break, and those that form, by the SMILES."""
         before, after = ({(i, j) for i, j in bonding.bond_pairs(g).tolist()} for g in self.graphs)
         return sorted(before - after), sorted(after - before)
 
@@ -71,9 +72,9 @@ class Reaction:
 class ReactionPath:
     """A minimum energy path of a reaction.
 
-    positions (n, N, 3) in Å, from reactant to product, each turned to fit the one before;
-    coordinate (n,): arc length from 0 to 1; saddle: index of the saddle point; frequency: of its
-    imaginary mode in cm⁻¹, positive.
+    positions (n, N, 3) in Å from reactant to product, each frame aligned with the one before;
+    coordinate (n,): arc length from 0 to 1; saddle: index of the saddle point; frequency: modulus
+    of its imaginary frequency in cm⁻¹.
     """
 
     reaction: Reaction

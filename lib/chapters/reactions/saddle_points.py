@@ -1,7 +1,7 @@
-"""Bands and saddle points of GFN2-xTB.
+"""Elastic bands and saddle points of GFN2-xTB.
 
 A climbing-image nudged elastic band (Henkelman, Uberuaga & Jónsson 2000, doi:10.1063/1.1329672)
-comes near a saddle point; Newton steps go there.
+approaches a saddle point; Newton steps converge to it.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
 #: eV/Å²; stiff enough that a converged band is evenly spaced.
 SPRING = 3.0
-#: Å; images go no further at a time, so that none falls into another valley.
+#: Å; longest step, so that no image falls into another valley.
 MAX_STEP = 0.1
-#: Å; first step away from a saddle point, of the atom that moves most.
+#: Å; displacement from a saddle point towards a minimum, of the atom that moves most.
 ASIDE = 0.15
 #: eV/Å; largest force of a minimum: beside the top of a rotation of ethane it is below 0.05.
 SETTLED = 0.005
-#: eV/Å²; along softer modes a Newton step would be too long.
+#: eV/Å²; softer modes are treated as this stiff, or a Newton step along them would be too long.
 SOFTEST = 0.05
 
 
 def aligned(
     reference: Float[np.ndarray, "n_atoms 3"], positions: Float[np.ndarray, "n_atoms 3"]
 ) -> Float[np.ndarray, "n_atoms 3"]:
-    """Positions moved and turned to fit a reference best, no mirroring."""
+    """Positions translated and rotated to fit a reference best, without reflection."""
     moved = Atoms(numbers=np.ones(len(positions)), positions=positions)
     minimize_rotation_and_translation(Atoms(moved.numbers, reference), moved)
     return moved.positions
 
 
 def distance(first: np.ndarray, second: np.ndarray) -> float:
-    """Root mean square distance of atoms in Å between two geometries turned to fit."""
+    """Root-mean-square deviation of two geometries in Å after alignment."""
     return float(np.sqrt(((aligned(first, second) - first) ** 2).sum(axis=1).mean()))
 
 
@@ -50,11 +50,11 @@ def elastic_band(
     fmax: float = 0.05,
     steps: int = 300,
 ) -> tuple[Float[np.ndarray, "n n_atoms 3"], Float[np.ndarray, " n"]]:
-    """Images of a band in Å, ends included as they are, and their energies in eV.
+    """Images of a relaxed band in Å, its end points unchanged, and their energies in eV.
 
-    Relaxed to `fmax` eV/Å within so many steps. With `climb` the highest image climbs at last, and
-    comes near a saddle point whether or not all others converge; without, raises E3DError when they
-    do not.
+    fmax: largest remaining force in eV/Å, within `steps`. With `climb` the highest image climbs
+    towards a saddle point in a second phase, and the band need not converge. Without, raises
+    E3DError when it does not.
     """
     from ase.mep import NEB
     from ase.optimize import FIRE
@@ -84,8 +84,8 @@ def saddle_point(
 ) -> Float[np.ndarray, "n_atoms 3"]:
     """The saddle point of GFN2-xTB near a geometry in Å, to a largest force of `fmax` eV/Å.
 
-    Newton steps, uphill along the lowest mode and downhill along all others, `MAX_STEP` at most.
-    Raises E3DError when it does not converge.
+    Newton steps of at most `MAX_STEP`, uphill along the lowest mode and downhill along all others.
+    Raises E3DError when they do not converge.
     """
     for _ in range(steps):
         gradient = single_point(numbers, positions / ANGSTROM_PER_BOHR).gradient
@@ -105,7 +105,7 @@ def saddle_point(
 def downhill(
     numbers: Int[np.ndarray, " n_atoms"], saddle: Float[np.ndarray, "n_atoms 3"]
 ) -> list[Float[np.ndarray, "n_atoms 3"]]:
-    """The two minima in Å that are reached from a saddle point, on either side of its mode."""
+    """The two minima in Å to which a saddle point relaxes, displaced either way along its mode."""
     inside = internal_basis(saddle, np.ones(len(numbers)))
     _, modes = np.linalg.eigh(inside.T @ gfn2_hessian(numbers, saddle) @ inside)
     mode = (inside @ modes[:, 0]).reshape(-1, 3)

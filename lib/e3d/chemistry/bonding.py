@@ -144,9 +144,14 @@ def cut(molecule: Chem.Mol, i: int, j: int) -> Chem.RWMol:
     return remaining
 
 
-def side(molecule: Chem.Mol, i: int, j: int) -> tuple[int, ...]:
-    """Atoms connected to j once the bond i–j is cut, j first of all; i too if it is in a ring."""
-    return next(part for part in Chem.GetMolFrags(cut(molecule, i, j)) if j in part)
+def sides(molecule: Chem.Mol, i: int, j: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Atoms that remain connected to i, and those connected to j, once the bond i–j is cut.
+
+    Both are the same if the bond is in a ring.
+    """
+    parts = Chem.GetMolFrags(cut(molecule, i, j))
+    first, second = (next(part for part in parts if k in part) for k in (i, j))
+    return first, second
 
 
 def bond_class(molecule: Chem.Mol, i: SupportsIndex, j: SupportsIndex) -> str:

@@ -95,7 +95,7 @@ def stretch(
         if bonding.bond_class(graph, i, j) == bond_class and not bond.IsInRing():
             return Stretch(
                 entry.canonical_smiles, bond_class, entry.atomic_numbers, positions, i, j,
-                bonding.side(graph, i, j), round(bond.GetBondTypeAsDouble()),
+                bonding.sides(graph, i, j)[1], round(bond.GetBondTypeAsDouble()),
                 lengths(float(np.linalg.norm(positions[i] - positions[j])), fractions, largest,
                         n_beyond),
                 relaxed,

@@ -21,7 +21,7 @@ from rdkit import Chem
 
 from e3d.chemistry import bonding
 from e3d.chemistry.dft import kohn_sham, open_shell_energy
-from e3d.data.dataset import Molecule, relaxed_index
+from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 from e3d.labels.fragments import radical_smiles
 from e3d.parallel import map_resumable
@@ -58,8 +58,10 @@ def cuts(graph: Chem.Mol) -> list[Cut]:
         if bond.IsInRing() or bond.GetIsAromatic() or charged:
             continue
         order = int(bond.GetBondTypeAsDouble())
-        atoms = (bonding.side(graph, i, j), bonding.side(graph, j, i))
-        names = tuple(_fragment(graph, part, k, order) for part, k in zip(atoms, (i, j), strict=True))
+        atoms = bonding.sides(graph, i, j)
+        names = tuple(
+            _fragment(graph, part, k, order) for part, k in zip(atoms, (i, j), strict=True)
+        )
         name = bonding.bond_class(graph, i, j)
         key = (name, tuple(sorted(names)))
         first = found.get(key, Cut(i, j, name, order, atoms, (names[0], names[1]), 0))
@@ -105,7 +107,8 @@ def vertical_dissociation(entry: Molecule) -> pd.DataFrame:
     valence_kcal_per_mol, positive for a bound pair; NaN where an SCF did not converge.
     Raises E3DError when the molecule has no relaxed conformation, or no bond that can be cut.
     """
-    positions, energy = entry.positions[relaxed_index(entry)], float(entry.energies[relaxed_index(entry)])
+    relaxed = entry.relaxed
+    positions, energy = relaxed.positions[0], float(relaxed.energies[0])
     graph = bonding.from_mapped_smiles(entry.smiles)
     for atom in graph.GetAtoms():
         atom.SetAtomMapNum(0)
