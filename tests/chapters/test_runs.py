@@ -1,4 +1,4 @@
-"""Many models on one bench: the same molecules for all, none of them trained on."""
+"""One benchmark for many models: the same molecules for all, none of them trained on."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from e3d.models.allegro import load_model
 from e3d.training.evaluation import predict
 
 DFT = "data/dft-small.h5"
-RUNS = ["checkpoints/tune-base", "checkpoints/tune-width-32"]
+RUNS = ["checkpoints/tune/tune-base", "checkpoints/tune/tune-width-32"]
 
 
 @pytest.fixture(scope="module")
 def measured() -> runs.Measured:
-    bench = runs.Bench(DFT, n_test=5, parents=("CC", "[H][H]"))
-    return runs.measure([(run, None) for run in RUNS], bench, n_workers=1, progress=False)
+    benchmark = runs.Benchmark(DFT, n_test=5, parents=("CC", "[H][H]"))
+    return runs.measure([(run, None) for run in RUNS], benchmark, n_workers=1, progress=False)
 
 
 def test_errors_are_those_of_the_models_on_unseen_molecules(measured: runs.Measured) -> None:
@@ -53,8 +53,8 @@ def test_models_measured_apart_give_the_same_table(
     measured: runs.Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "CHUNK", 1)
-    bench = runs.Bench(DFT, n_test=5, parents=("CC", "[H][H]"))
-    apart = runs.measure([(run, None) for run in RUNS], bench, n_workers=2, progress=False)
+    benchmark = runs.Benchmark(DFT, n_test=5, parents=("CC", "[H][H]"))
+    apart = runs.measure([(run, None) for run in RUNS], benchmark, n_workers=2, progress=False)
     pd.testing.assert_frame_equal(apart.bonds, measured.bonds)
     pd.testing.assert_frame_equal(apart.errors, measured.errors)
 
