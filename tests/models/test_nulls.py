@@ -166,7 +166,7 @@ def test_pair_null_recovers_a_planted_potential(planted: pair.PairPotential) -> 
 
 
 def test_pair_null_refuses_what_it_was_not_fitted_to(planted: pair.PairPotential) -> None:
-    with pytest.raises(E3DError, match="not fitted to"):
+    with pytest.raises(E3DError, match="has no potential for C-N"):
         planted.predict(molecule("CN"))
     with pytest.raises(E3DError, match="at least one training"):
         pair.fit_pair([], [], ZERO, knots=KNOTS, energy_weight=1.0, penalties=[1.0])
@@ -180,7 +180,7 @@ def test_scale_factor_is_found_again(factor: float, sums: list[float]) -> None:
 
 
 def test_scale_of_nothing_is_refused() -> None:
-    with pytest.raises(E3DError, match="no scale to match"):
+    with pytest.raises(E3DError, match="no factor scales them"):
         additive.scale_factor(np.ones(2), np.zeros(2))
 
 
@@ -244,10 +244,10 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, name: str, text: str |
     ("name", "old", "new", "problem"),
     [
         ("pair", '"C-H"', '"CH"', "unpack"),
-        ("pair", "0.4", "9.0", "do not rise"),
+        ("pair", "0.4", "9.0", "do not increase"),
         ("pair", '"penalty"', '"penality"', "penalty"),
         ("pair", '"C-H": [\n   1.0', '"C-H": [\n   NaN', "finite coefficients of C-H"),
-        ("additive", '"n_molecules": {\n  "C-H"', '"n_molecules": {\n  "C-C"', "different classes"),
+        ("additive", '"n_molecules": {\n  "C-H"', '"n_molecules": {\n  "C-C"', "differ in their classes"),
         ("untrained", "2.0", "Infinity", "not finite"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Reference BDEs, and emergent BDEs matched to them: same bond, same molecule.
+"""Reference BDEs and the emergent BDEs matched to them, for the same bond of the same molecule.
 
 Values in kcal/mol, positive for a bound pair.
 """
@@ -22,17 +22,17 @@ KINDS = {
     "mean De": "reference_mean_de_kcal_per_mol",
     "mean H298": "reference_h_mean_kcal_per_mol",
 }
-#: Columns of a bond table that say which bond a row is.
+#: Columns that identify the bond in a row of a bond table.
 KEYS = ["molecule", "smiles", "fold", "i", "j", "class", "length_A"]
-#: Columns of the matched table that scripts rely on, in their order.
+#: First columns of the matched table, which scripts rely on.
 AGREED = ["reaction", "class", "emergent_kcal_per_mol", "dressed_kcal_per_mol", "untrained",
           "additive", "pair", KINDS["De"], KINDS["BDE298"], "tautology"]  # fmt: skip
-#: Reaction name of references that belong to a bond class and to no molecule.
+#: Reaction name of references for a bond class as a whole.
 AVERAGED = "average over compounds"
 
 
 def read_references(path: str | Path) -> pd.DataFrame:
-    """The reference table.
+    """The reference table: columns reaction, bond_class, kind, value_kcal_per_mol and others.
 
     Raises E3DError for a missing column or a kind that is not in `KINDS`.
     """
@@ -49,9 +49,9 @@ def read_references(path: str | Path) -> pd.DataFrame:
 def reaction_table(references: pd.DataFrame, parents: pd.DataFrame) -> pd.DataFrame:
     """One row per reference reaction: its parent molecule and all its references.
 
-    references as of `read_references`; parents: columns reaction, smiles. A mean D_e of a molecule
-    also stands beside the first-bond reactions of the same bond, a mean H298 beside every reaction
-    of its class. Raises E3DError for a reaction whose parent is not listed.
+    references: as from `read_references`; parents: columns reaction, smiles. The mean D_e of a
+    molecule is also given for first-bond reactions of the same bond, the mean H298 for every
+    reaction of its class. Raises E3DError for a reaction whose parent is not listed.
     """
     smiles = dict(zip(parents["reaction"], parents["smiles"], strict=True))
     matched = references[references["reaction"] != AVERAGED]
@@ -90,12 +90,12 @@ def class_bonds(smiles: str, name: str) -> set[tuple[int, ...]]:
 
 
 def bare_tautology(smiles: str) -> bool:
-    """Whether ε of the only bond is the label itself: a molecule of two atoms has no other edge."""
+    """Whether ε of the bond is the label itself: a diatomic molecule has no other edge."""
     return parse_smiles(smiles).GetNumAtoms() == 2
 
 
 def dressed_tautology(smiles: str) -> bool:
-    """Whether the dressed value is the label over the number of bonds: all bonds are equivalent."""
+    """Whether the dressed value is the label per bond, because all bonds are equivalent."""
     graph = parse_smiles(smiles)
     names = {bond_class(graph, i, j) for i, j in bond_pairs(graph).tolist()}
     return len(names) == 1 and len(class_bonds(smiles, names.pop())) == 1
@@ -103,9 +103,9 @@ def dressed_tautology(smiles: str) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """Where matched values may come from: scored bonds, usable for molecules of `elements`.
+    """Scored bonds that reactions can be matched with, valid for molecules of `elements`.
 
-    headline: the values are at the level of theory that is compared with D_e.
+    headline: whether the values are at the level of theory that is compared with D_e.
     """
 
     name: str
@@ -114,10 +114,10 @@ class Source:
     headline: bool
 
     def bonds(self, smiles: str, name: str) -> pd.DataFrame:
-        """Scored bonds of a class in a molecule (canonical SMILES); empty if it is not here.
+        """Scored bonds of a class in a molecule (canonical SMILES); none if it is not included.
 
-        Raises E3DError when the molecule is here without such a bond, or when its bonds of this
-        class are not equivalent, so that the reaction does not say which one breaks.
+        Raises E3DError when the molecule is included without such a bond, or when its bonds of this
+        class are not equivalent, so that it is ambiguous which one breaks.
         """
         held = self.scored[self.scored["smiles"] == smiles]
         atoms = {atom.GetSymbol() for atom in parse_smiles(smiles).GetAtoms()}
@@ -133,12 +133,13 @@ class Source:
 
 
 def matched_table(reactions: pd.DataFrame, sources: Sequence[Source]) -> pd.DataFrame:
-    """One row per reference reaction, as `results/bde_matched.csv` has it.
+    """One row per reference reaction, the columns of `results/bde_matched.csv`.
 
-    The value of a reaction is the median over the equivalent bonds of its parent molecule, from the
-    first source that has it; NaN, with an empty `source`, where none has. `tautology` marks bare
-    values that are the label, `tautology_dressed` dressed ones; `headline` the reactions that count
-    in averages: no bare tautology, and a source at the level of the headline.
+    reactions: as from `reaction_table`. The value of a reaction is the median over the equivalent
+    bonds of its parent molecule, from the first source that includes it; NaN, with an empty
+    `source`, where none does. `tautology` marks bare values that equal the label,
+    `tautology_dressed` dressed ones; `headline` the reactions that enter averages, without bare
+    tautologies and from a source at the headline level of theory.
     """
     columns = list(dict.fromkeys(c for s in sources for c in s.scored if c not in KEYS))
     rows = []

@@ -1,7 +1,7 @@
-"""Emergent bond dissociation energies (BDEs), of bonds and of bond classes, and their accuracy.
+"""Emergent bond dissociation energies (BDEs) of bonds and of bond classes, and their accuracy.
 
-Everything here is in kcal/mol and positive for a bound pair (BDE = −ε), except where a bond table
-of `e3d.edges` (eV, negative when bound) comes in. The value of a molecule for a bond class is the
+All values are in kcal/mol and positive for a bound pair (BDE = −ε), except in bond tables of
+`e3d.decomposition` (eV, negative when bound). The value of a molecule for a bond class is the
 median over its bonds of that class, so that every molecule has weight 1.
 """
 
@@ -19,24 +19,24 @@ from e3d.models.nulls import FittedNulls, pair_energies
 from e3d.statistics import intervals
 from e3d.units import KCAL_PER_MOL_PER_EV
 
-#: Nulls that are columns of every table; `shuffled` is one of the ensembles.
+#: Nulls with a column in every table; `shuffled` is one of the ensembles.
 NULLS = ("untrained", "additive", "pair")
-#: A class with fewer molecules is shown, but enters no average.
+#: Classes with fewer molecules are shown, but excluded from averages.
 MIN_MOLECULES = 3
-#: Column of a matched table with tautologies of its own.
+#: Column of a matched table that has tautologies of its own.
 DRESSED = "dressed_kcal_per_mol"
 
 
 def runs_of(table: pd.DataFrame, ensemble: str) -> list[str]:
-    """Runs of an ensemble in a bond table: those named `<ensemble>-s<seed>`, in order.
+    """Runs of an ensemble in a bond table, those named `<ensemble>-s<seed>`, sorted.
 
     Raises E3DError when there are none.
     """
     pattern = re.compile(rf"bare:({re.escape(ensemble)}-s\d+)")
     runs = sorted(found.group(1) for c in table.columns if (found := pattern.fullmatch(c)))
     if not runs:
-        raise E3DError(f"the bond table has no run of the ensemble {ensemble!r}; has notebook 03 "
-                       "decomposed its checkpoints?")  # fmt: skip
+        raise E3DError(f"the bond table has no run of the ensemble {ensemble!r}; has the stage "
+                       "`decomposition` included its checkpoints?")  # fmt: skip
     return runs
 
 
@@ -47,11 +47,11 @@ def score_bonds(
     *,
     ensembles: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
-    """BDEs of every bond of a bond table: by the ensemble `runs`, and by every null.
+    """BDEs in kcal/mol of every bond of a bond table: of the ensemble `runs`, and of every null.
 
-    ensembles: further columns, each the mean of −ε over its runs. Columns: those of the bond,
-    `emergent` and `dressed` (means over `runs`), `seed:<run>`, `untrained`, `additive`, `pair`, and
-    the ensembles; kcal/mol.
+    Columns: `KEYS` of the bond, `emergent` and `dressed` (means over `runs`), `seed:<run>`,
+    `untrained`, `additive`, `pair`, and one for each of the `ensembles` (name → runs), the mean of
+    −ε over its runs.
 
     Raises E3DError when the bond table lacks a run.
     """
@@ -74,25 +74,26 @@ def _mean(table: pd.DataFrame, columns: Sequence[str]) -> np.ndarray:
     missing = [column for column in columns if column not in table]
     if missing:
         raise E3DError(
-            f"the bond table has no column {missing[0]!r}; decompose that run first (notebook 03)"
+            f"the bond table has no column {missing[0]!r}; run the stage `decomposition` with it"
         )
     return table[list(columns)].to_numpy(dtype=float).mean(axis=1)
 
 
 def molecule_medians(scored: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Median over the bonds of each class in each molecule; index (class, smiles), kcal/mol."""
+    """Median over the bonds of each class in each molecule, kcal/mol; index (class, smiles)."""
     return scored.groupby(["class", "smiles"])[list(columns)].median()
 
 
 def class_table(
     scored: pd.DataFrame, references: pd.DataFrame, *, n_resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """One row per bond class, as `results/bde.csv` has it; see `score_bonds` for the input.
+    """One row per bond class, the columns of `results/bde.csv`, in kcal/mol.
 
-    emergent and dressed are medians over molecules; low and high bound the 95 % bootstrap interval
-    of emergent over molecules, NaN below `MIN_MOLECULES` molecules; seed_std is the standard
-    deviation of the class median over seeds; `averaged` says whether the class enters averages: it
-    has enough molecules, not all of them tautologies. Ensembles of `scored` come last.
+    scored: as from `score_bonds`; references: as from `read_references`. emergent and dressed are
+    medians over molecules; low and high the 95 % bootstrap interval of emergent over molecules, NaN
+    below `MIN_MOLECULES` molecules; seed_std the standard deviation of class medians over seeds;
+    `averaged` is true for classes that enter averages, those with enough molecules that are not all
+    tautologies. The last columns are the other ensembles of `scored`.
     """
     seeds = [column for column in scored if column.startswith("seed:")]
     shown = ["emergent", "dressed", *seeds, *NULLS]
@@ -134,11 +135,11 @@ def accuracies(
 ) -> pd.DataFrame:
     """Accuracy of columns of a matched table on its headline reactions, one row per column.
 
-    Reactions without this kind of reference, or without a value, do not count, and of those with
-    the same bond of the same molecule only the first; dressed values leave out their tautologies.
-    The interval is over parent molecules, since reactions of one molecule are not independent. With
-    `against`, the gain in accuracy of that column over each, on the reactions that have both.
-    Columns: value, low, high, n; NaN where no reaction is left.
+    Only reactions with a value and with this kind of reference (a column of `KINDS`) are used, and
+    only the first of several for the same bond of a molecule; dressed values exclude their
+    tautologies. Intervals are over parent molecules, since reactions of one molecule are not
+    independent. With `against`, the gain in accuracy of that column over each of the others, on the
+    reactions that have both. Columns: value, low, high, n; NaN where no reaction remains.
     """
     results: dict[str, intervals.Estimate | dict[str, float]] = {}
     for column in columns:

@@ -1,9 +1,4 @@
-"""Null models: what a bond energy looks like when nothing about bonds has emerged.
-
-`additive` gives every bond class one energy, by least squares on labels that the networks see.
-`pair` (see `e3d.pair_null`) is the best sum of pair potentials. `untrained` takes the edge energies
-of a network with random weights, times one factor. The fourth, `shuffled`, is a trained run.
-"""
+"""The nulls `additive`, one energy per bond class, and `untrained`, the scale of random weights."""
 
 from __future__ import annotations
 
@@ -16,7 +11,7 @@ from jaxtyping import Float
 from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 
-#: Singular values below this fraction of the largest count as zero.
+#: Singular values below this fraction of the largest are treated as zero.
 RANK_TOLERANCE = 1e-9
 
 
@@ -24,9 +19,9 @@ RANK_TOLERANCE = 1e-9
 class Additive:
     """One energy per bond class: E − Σ μ = Σ_bonds e_class.
 
-    energies: e_class in eV, negative when bound, NaN where the labels do not determine it (two
-    classes that only ever occur in a fixed ratio); std: its standard error in eV; n_molecules: how
-    many molecules of the fit have the class; rmse: of the fit, in eV per bond.
+    energies: e_class in eV, negative when bound, NaN where the labels do not determine it (classes
+    that occur in a fixed ratio only); std: standard error of e_class in eV; n_molecules: number of
+    molecules with the class in the fit; rmse: root mean square residual of the fit in eV per bond.
     """
 
     energies: dict[str, float]
@@ -45,13 +40,14 @@ def fit_additive(
     *,
     relaxed_only: bool = True,
 ) -> Additive:
-    """Additive null from binding energies, by least squares over conformations.
+    """Additive null by least squares on binding energies of conformations.
 
-    With `relaxed_only` only conformations at temperature 0 count: an additive energy knows no
-    geometry, and on hot conformations it would absorb the mean thermal excitation, which emergent
-    BDEs, taken at the relaxed geometry, do not contain.
+    atomic_energies: μ in eV by element symbol. With `relaxed_only`, only conformations at
+    temperature 0 are used: additive energies do not depend on geometry, and on hot conformations
+    they would absorb the mean thermal excitation, which emergent BDEs, taken at the relaxed
+    geometry, do not contain.
 
-    Raises E3DError when nothing is left to fit.
+    Raises E3DError when no conformation with a bond remains.
     """
     counts, targets = [], []
     for molecule in molecules:
@@ -64,7 +60,7 @@ def fit_additive(
     names = sorted({name for row in counts for name in row})
     if not names:
         raise E3DError("the additive null needs molecules with bonds; none of the conformations "
-                       "given is relaxed (temperature 0), or none has a bond")  # fmt: skip
+                       "is relaxed (temperature 0), or none has a bond")  # fmt: skip
     design = np.array([[row.get(name, 0) for name in names] for row in counts], dtype=float)
     values, errors, residuals = _least_squares(design, np.array(targets))
     return Additive(
@@ -78,7 +74,7 @@ def fit_additive(
 def _least_squares(
     design: Float[np.ndarray, "rows columns"], targets: Float[np.ndarray, " rows"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Coefficients and standard errors, NaN where undetermined, and the residuals."""
+    """Coefficients and their standard errors, NaN where undetermined, and the residuals."""
     left, singular, right = np.linalg.svd(design, full_matrices=False)
     kept = singular > RANK_TOLERANCE * singular[0]
     left, singular, right = left[:, kept], singular[kept], right[kept]
@@ -96,13 +92,14 @@ def _least_squares(
 def scale_factor(
     binding: Float[np.ndarray, " n_molecules"], sums: Float[np.ndarray, " n_molecules"]
 ) -> float:
-    """Factor c of the `untrained` null: least squares of binding energies on c·Σε, both in eV.
+    """Scale factor c of the `untrained` null: least squares of binding energies on c·Σε.
 
-    One number gives a random network the right overall scale and sign, nothing more.
-    Raises E3DError when the edge energies are all zero.
+    binding: label of each molecule in eV; sums: its Σε in eV by random weights. A single number
+    gives these the right overall scale and sign, and nothing else.
+    Raises E3DError when all sums are zero.
     """
     square = float(np.dot(sums, sums))
     if square == 0:
-        raise E3DError("edge energies of the untrained model sum to zero in every molecule; "
-                       "there is no scale to match")  # fmt: skip
+        raise E3DError("the edge energies of the untrained model sum to zero in every molecule, so "
+                       "that no factor scales them")  # fmt: skip
     return float(np.dot(binding, sums)) / square

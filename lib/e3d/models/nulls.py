@@ -1,8 +1,8 @@
-"""The nulls that every claim is held against, fitted to one set of labels, and their files.
+"""The null models that every claim is compared with: their fit to one set of labels, their files.
 
-`additive` gives every bond class one energy (`e3d.models.additive`), `pair` is the best sum of pair
-potentials (`e3d.models.pair`), `untrained` the edge energies of a network with random weights times
-one factor. The fourth null, `shuffled`, is a network trained on permuted labels.
+`additive` assigns one energy to every bond class (`e3d.models.additive`), `pair` is the best sum of
+pair potentials (`e3d.models.pair`), `untrained` the edge energies of a network with random weights
+times one factor. A fourth null, `shuffled`, is a network trained on permuted labels.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _Decoded = TypeVar("_Decoded")
 class FittedNulls(NamedTuple):
     """The nulls of one set of labels.
 
-    untrained: scale factor by name of the untrained run; atomic_energies: μ of each element in eV,
-    the zero of the labels, which the energies of `additive` and `pair` are binding energies to.
+    untrained: scale factor by name of the untrained run; atomic_energies: μ in eV by element
+    symbol, the zero of the binding energies that `additive` and `pair` were fitted to.
     """
 
     additive: Additive
@@ -50,10 +50,11 @@ def fit_nulls(
     energy_weight: float,
     penalties: Sequence[float],
 ) -> FittedNulls:
-    """Fit every null to the labels that training saw.
+    """Fit every null to the labels of the training fold.
 
-    atomic_energies: μ in eV; sums: rows of the molecule table of the same data set (columns run,
-    fold, label_eV and model_eV = Σε); the rest as for `fit_pair`.
+    atomic_energies: μ in eV by element symbol; sums: rows of the molecule table for the same data
+    set, with columns run, fold, label_eV (binding energy) and model_eV (Σε); the rest as for
+    `fit_pair`. Raises E3DError as `fit_additive`, `fit_pair` and `scale_factor` do.
     """
     training = list(in_fold(molecules, "train"))
     validation = list(in_fold(molecules, "validation"))
@@ -82,9 +83,9 @@ def pair_bdes(table: pd.DataFrame, pair: PairPotential) -> np.ndarray:
 
 
 def write_nulls(folder: str | Path, nulls: FittedNulls) -> None:
-    """Write `additive.json`, `pair.json`, `untrained.json` and `atomic_energies.json`.
+    """Write `additive.json`, `pair.json`, `untrained.json` and `atomic_energies.json` to a folder.
 
-    Energies in eV, knots in Å; floats in full, so that `read_nulls` gives the same numbers.
+    Energies in eV, knots in Å, in full precision: `read_nulls` returns the same numbers.
     """
     additive, pair = nulls.additive, nulls.pair
     contents = {
@@ -109,7 +110,7 @@ def _nan_as_none(energies: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def read_nulls(folder: str | Path) -> FittedNulls:
-    """The nulls that `write_nulls` wrote, number for number.
+    """The nulls that `write_nulls` has written, with exactly the same numbers.
 
     Raises E3DError when a file is missing or damaged.
     """
@@ -136,8 +137,8 @@ def _read(path: Path, decode: Callable[[Any], _Decoded]) -> _Decoded:
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise E3DError(
-            f"{path} is not as it was written ({type(error).__name__}: {error}); delete it and run "
-            "the stage `nulls` again"
+            f"{path} is damaged ({type(error).__name__}: {error}); delete it and run the stage "
+            "`nulls` again"
         ) from error
 
 
@@ -155,7 +156,7 @@ def _additive(content: Any) -> Additive:
     )
     counts = {str(name): int(count) for name, count in content["n_molecules"].items()}
     if not energies.keys() == std.keys() == counts.keys():
-        raise ValueError("energies, errors and numbers of molecules are of different classes")
+        raise ValueError("energies, errors and numbers of molecules differ in their classes")
     return Additive(energies, std, counts, float(content["rmse_eV_per_bond"]))
 
 
@@ -166,7 +167,7 @@ def _pair(content: Any) -> PairPotential:
         first, second = name.split("-")
         coefficients[first, second] = np.array(values, dtype=float)
     if knots.ndim != 1 or not (np.diff(knots) > 0).all():
-        raise ValueError("the knots do not rise")
+        raise ValueError("the knots do not increase")
     for pair, values in coefficients.items():
         if values.shape != (len(knots) - 1,) or not np.isfinite(values).all():
             raise ValueError(f"expected {len(knots) - 1} finite coefficients of {'-'.join(pair)}")

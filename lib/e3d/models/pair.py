@@ -1,6 +1,7 @@
-"""The `pair` null: a sum of pair potentials, which knows distances but no angle and no surrounding.
+"""The null `pair`: a sum of pair potentials, without angles and independent of the environment.
 
-If it gives the same ladder of bond energies as a network, the network added nothing.
+Where it reproduces the bond energies of a network, the network has learned no more than a pair
+potential can express.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from scipy.interpolate import BSpline
 from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 
-#: Degree of the splines: φ, φ′ and φ″ are continuous, at the cutoff too.
+#: Degree of the splines: φ, φ′ and φ″ are continuous, also at the cutoff.
 DEGREE = 3
 
 
@@ -25,8 +26,8 @@ DEGREE = 3
 class PairPotential:
     """Pair null: E − Σ μ = Σ_{i<j} φ_ab(r_ij), with cubic B-splines φ that vanish at the cutoff.
 
-    knots in Å, the last one being the cutoff; coefficients in eV by element pair in alphabetical
-    order, shape (n_splines,); penalty: the ridge penalty it was fitted with.
+    knots: in Å, the last one being the cutoff; coefficients: (n_knots − 1,) in eV by element pair,
+    in alphabetical order; penalty: the ridge penalty of the fit.
     """
 
     knots: np.ndarray
@@ -35,11 +36,11 @@ class PairPotential:
 
     @property
     def cutoff(self) -> float:
-        """Distance in Å from which on φ is zero."""
+        """Distance in Å beyond which φ is zero."""
         return float(self.knots[-1])
 
     def __call__(self, first: str, second: str, lengths: np.ndarray) -> np.ndarray:
-        """φ_ab(r) in eV, negative when bound, of lengths in Å of any shape; NaN if not fitted."""
+        """φ_ab(r) in eV, negative when bound, of lengths in Å of any shape; NaN for other pairs."""
         first, second = sorted((first, second))
         coefficients = self.coefficients.get((first, second))
         if coefficients is None:
@@ -54,8 +55,8 @@ class PairPotential:
         pairs = pairs_within(molecule)
         if missing := [pair for pair in pairs if pair not in self.coefficients]:
             raise E3DError(
-                f"the pair null was not fitted to {'-'.join(missing[0])}, which {molecule.name!r} "
-                "contains; fit it to molecules of all elements"
+                f"the pair null has no potential for {'-'.join(missing[0])}, a pair of elements in "
+                f"{molecule.name!r}; fit it to molecules of all elements"
             )
         energy_rows, force_rows = design_rows(molecule, self.knots)
         solution = np.concatenate([self.coefficients[pair] for pair in pairs])
@@ -63,28 +64,32 @@ class PairPotential:
 
 
 def pairs_within(molecule: Molecule) -> list[tuple[str, str]]:
-    """Element pairs of a molecule, each and all in alphabetical order."""
+    """Element pairs of the atoms of a molecule, in alphabetical order, as are both of each pair."""
     symbols = sorted(chemical_symbols[z] for z in molecule.atomic_numbers)
     return sorted(set(combinations(symbols, 2)))
 
 
 def spline_knots(start: float, cutoff: float, spacing: float) -> Float[np.ndarray, " n_knots"]:
-    """Uniform knots in Å, ending at the cutoff, at most `spacing` apart; the first at `start`."""
+    """Uniform knots in Å from `start` to `cutoff`, at most `spacing` apart.
+
+    Raises E3DError unless 0 < start < cutoff.
+    """
     if not 0 < start < cutoff:
         raise E3DError(f"spline knots need 0 < start < cutoff in Å, got {start} and {cutoff}")
     return np.linspace(start, cutoff, int(np.ceil((cutoff - start) / spacing)) + 1)
 
 
 def splines(knots: np.ndarray, lengths: np.ndarray, *, derivative: bool = False) -> np.ndarray:
-    """B-spline basis values, or slopes in 1/Å, of lengths (…) in Å: shape (…, n_knots − 1).
+    """Values of the B-spline basis, or its derivatives in 1/Å, at lengths (…) in Å.
 
-    The knots are continued at the same spacing on both sides. Splines that reach beyond the last
-    one are left out, so that every sum of the others goes to zero there with two continuous
-    derivatives; at the first knot it is free. Raises E3DError for a length below the first knot.
+    Shape (…, n_knots − 1). The knots are continued with the same spacing on both sides. Splines
+    that extend beyond the last knot are left out, so that any linear combination vanishes there
+    with two continuous derivatives; at the first knot it is free. Raises E3DError for a length
+    below the first knot.
     """
     if np.any(lengths < knots[0]):
-        raise E3DError(f"a distance of {np.min(lengths):.3f} Å lies below the first spline knot, "
-                       f"{knots[0]:.3f} Å; start the knots further in")  # fmt: skip
+        raise E3DError(f"a distance of {np.min(lengths):.3f} Å is below the first spline knot, "
+                       f"{knots[0]:.3f} Å; let the knots start at a smaller distance")  # fmt: skip
     beyond = (knots[1] - knots[0]) * np.arange(1, DEGREE + 1)
     padded = np.concatenate([knots[0] - beyond[::-1], knots, knots[-1] + beyond])
     basis = BSpline(padded, np.eye(len(padded) - DEGREE - 1), DEGREE, extrapolate=False)
@@ -95,8 +100,8 @@ def splines(knots: np.ndarray, lengths: np.ndarray, *, derivative: bool = False)
 def design_rows(molecule: Molecule, knots: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of binding energies and forces with respect to the spline coefficients.
 
-    Returns (M, n_columns) and (M, N, 3, n_columns): the columns are those of `pairs_within`, one
-    element pair after the other, n_knots − 1 each.
+    Shapes (M, n_columns), dimensionless, and (M, N, 3, n_columns), in 1/Å; n_knots − 1 columns for
+    each element pair of `pairs_within`.
     """
     pairs = pairs_within(molecule)
     symbols = [chemical_symbols[z] for z in molecule.atomic_numbers]
@@ -130,11 +135,13 @@ def fit_pair(
     energy_weight: float,
     penalties: Sequence[float],
 ) -> PairPotential:
-    """Pair null by ridge least squares on energies and forces.
+    """Pair null by ridge regression on energies and forces.
 
     Minimises the mean over conformations of w·(ΔE/N)² + ⟨ΔF²⟩ plus penalty·|c|², with ΔE in eV, N
-    atoms, ⟨ΔF²⟩ the mean over force components in (eV/Å)² and w = `energy_weight` in 1/Å². Of the
-    `penalties` the one with the smallest loss on the validation conformations is taken.
+    atoms, ⟨ΔF²⟩ the mean over force components in (eV/Å)² and w = `energy_weight` in 1/Å².
+    atomic_energies: μ in eV by element symbol; penalties: of these the one with the smallest loss
+    on the validation conformations is used. Raises E3DError without training or validation
+    conformations.
     """
     elements = sorted(
         {chemical_symbols[z] for m in (*training, *validation) for z in m.atomic_numbers}
@@ -161,7 +168,7 @@ def _normal_equations(
     pairs: list[tuple[str, str]],
     energy_weight: float,
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """AᵀA, Aᵀy and yᵀy of the weighted rows, per conformation: memory does not grow with data."""
+    """AᵀA, Aᵀy and yᵀy of the weighted rows per conformation; memory does not grow."""
     n_splines = len(knots) - 1
     n_columns = len(pairs) * n_splines
     matrix, vector, square = np.zeros((n_columns, n_columns)), np.zeros(n_columns), 0.0
