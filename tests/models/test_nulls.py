@@ -247,7 +247,7 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, name: str, text: str |
         ("pair", "0.4", "9.0", "do not increase"),
         ("pair", '"penalty"', '"penality"', "penalty"),
         ("pair", '"C-H": [\n   1.0', '"C-H": [\n   NaN', "finite coefficients of C-H"),
-        ("additive", '"n_molecules": {\n  "C-H"', '"n_molecules": {\n  "C-C"', "differ in their classes"),
+        ("additive", '"C-H": 3', '"C-C": 3', "differ in their classes"),
         ("untrained", "2.0", "Infinity", "not finite"),
     ],
 )
