@@ -85,7 +85,10 @@ def verdict(gains: Mapping[str, Estimate], *, aim_reached: bool) -> str:
 def comparison_text(gains: Mapping[str, Estimate]) -> str:
     """How the accuracy compares with that of each null model, by the interval of the difference."""
     outcomes = rounding.by_outcome(
-        gains, more="better than", less="worse than", same="not distinguishable from"
+        gains,
+        more="better than that of",
+        less="worse than that of",
+        same="not distinguishable from that of",
     )
     return "; ".join(f"{words} {_listed(names)}" for words, names in outcomes.items() if names)
 

@@ -91,5 +91,6 @@ def test_yes_asks_for_the_aim_and_for_every_null(
 
 def test_null_models_are_named_by_what_the_interval_of_the_difference_supports() -> None:
     gains = {"a": WORSE, "b": BETTER, "c": BETTER, "d": BETTER, "e": OPEN}
-    said = "better than b, c and d; worse than a; not distinguishable from e"
-    assert answer.comparison_text(gains) == said
+    assert answer.comparison_text(gains) == (
+        "better than that of b, c and d; worse than that of a; not distinguishable from that of e"
+    )
