@@ -1,6 +1,6 @@
 """The nulls recover what was planted into labels, and are read as they were written."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +71,11 @@ def test_additive_says_what_labels_do_not_determine() -> None:
     assert all(np.isnan(fitted.energies[name]) for name in ("C-H", "C-O", "H-O"))
 
 
-def test_additive_uses_relaxed_geometries_unless_told_otherwise() -> None:
+def test_additive_uses_relaxed_geometries_where_temperatures_are_known() -> None:
     hydrogen = labelled(molecule("[H][H]", n_conformations=3), np.array([-4.0, -3.0, -2.0]))
     assert additive.fit_additive([hydrogen], ZERO).energies["H-H"] == pytest.approx(-4.0)
-    every = additive.fit_additive([hydrogen], ZERO, relaxed_only=False)
-    assert every.energies["H-H"] == pytest.approx(-3.0)
+    unknown = replace(hydrogen, temperatures=None)
+    assert additive.fit_additive([unknown], ZERO).energies["H-H"] == pytest.approx(-3.0)
 
 
 def test_additive_without_bonds_is_refused() -> None:

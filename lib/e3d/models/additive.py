@@ -34,15 +34,10 @@ class Additive:
         return np.array([self.energies.get(name, np.nan) for name in classes], dtype=float)
 
 
-def fit_additive(
-    molecules: Iterable[Molecule],
-    atomic_energies: Mapping[str, float],
-    *,
-    relaxed_only: bool = True,
-) -> Additive:
-    """Additive null by least squares on binding energies of conformations.
+def fit_additive(molecules: Iterable[Molecule], atomic_energies: Mapping[str, float]) -> Additive:
+    """Additive null by least squares on binding energies of relaxed conformations.
 
-    atomic_energies: μ in eV by element symbol. With `relaxed_only`, only conformations at
+    atomic_energies: μ in eV by element symbol. Where temperatures are known, only conformations at
     temperature 0 are used: additive energies do not depend on geometry, and on hot conformations
     they would absorb the mean thermal excitation, which emergent BDEs, taken at the relaxed
     geometry, do not contain.
@@ -51,7 +46,7 @@ def fit_additive(
     """
     counts, targets = [], []
     for molecule in molecules:
-        if relaxed_only and molecule.temperatures is not None:
+        if molecule.temperatures is not None:
             molecule = molecule.select(molecule.temperatures == 0)
         classes = molecule.bond_classes
         for energy in molecule.binding_energies(atomic_energies):
