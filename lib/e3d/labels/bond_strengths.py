@@ -1,4 +1,4 @@
-"""Measures of a bond that know nothing of a network: bond orders and stretching force constants."""
+"""Independent measures of bond strength: bond orders and relaxed force constants."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from e3d.units import ANGSTROM_PER_BOHR
 
 
 def bond_strengths(entry: Molecule) -> pd.DataFrame:
-    """Witnesses of every bond of a molecule at its relaxed conformation, one row per bond.
+    """Strengths of all bonds of a molecule at its relaxed conformation, one row per bond.
 
-    Columns: molecule (name), smiles (canonical), i, j (i < j), class, length_A; bond orders
-    `mayer` and `wiberg_lowdin` (ωB97M-D3(BJ)/def2-TZVP) and `wiberg_gfn2` (GFN2-xTB, as tblite
-    gives it); force_constant_eV_per_A2 (GFN2-xTB, all else relaxed). Raises E3DError when the SCF
+    Columns: molecule (name), smiles (canonical), i, j (i < j), class, length_A; the bond orders
+    `mayer` and `wiberg_lowdin` (ωB97M-D3(BJ)/def2-TZVP) and `wiberg_gfn2` (GFN2-xTB, from tblite);
+    force_constant_eV_per_A2 (GFN2-xTB, everything else relaxed). Raises E3DError when the SCF
     does not converge, or when the molecule has no relaxed conformation.
     """
     numbers, positions = entry.atomic_numbers, entry.relaxed.positions[0]
@@ -50,7 +50,7 @@ def label_bond_strengths(
     n_workers: int | None = None,
     progress: bool = True,
 ) -> dict[str, str]:
-    """Write `witnesses_of` every molecule to one CSV file; an interrupted call resumes.
+    """Write the `bond_strengths` of molecules to one CSV file; an interrupted call resumes.
 
     Returns the molecules left out, with the reason of each. Raises E3DError as `map_resumable`
     does.
@@ -76,7 +76,7 @@ def _write(entry: Molecule, path: Path) -> None:
 
 
 def wiberg_table(molecules: Iterable[Molecule]) -> pd.DataFrame:
-    """Wiberg bond orders of relaxed molecules: columns molecule, i, j and wiberg, i < j."""
+    """GFN2-xTB Wiberg orders of relaxed molecules: columns molecule, i, j (i < j) and wiberg."""
     tables = []
     for molecule in molecules:
         i, j = bonding.bond_pairs(bonding.from_mapped_smiles(molecule.smiles)).T
