@@ -1,4 +1,4 @@
-"""What is in a data set: one row per conformation, and one per bond class."""
+"""The contents of a data set: tables of its conformations and of its bond classes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from ase import units
-from ase.data import chemical_symbols
 
 from e3d import files
 from e3d.data.check import Report
@@ -25,7 +24,7 @@ CONFORMATION_COLUMNS = [
 
 
 class Survey(NamedTuple):
-    """Tables of the usable part of a data set.
+    """Tables of the usable molecules of a data set.
 
     `conformations`: smiles, fold (of the molecule), part (of the conformation), temperature_K,
     n_atoms, binding_eV_per_atom (relative to the aligned zero, negative when bound),
@@ -38,7 +37,7 @@ class Survey(NamedTuple):
 
 
 def survey(path: str | Path) -> Survey:
-    """Read a data set once; a molecule at a time is in memory beside the tables."""
+    """The tables of a data set, which is read one molecule at a time."""
     rows: list[tuple] = []
     bonds: Counter[str] = Counter()
     molecules: Counter[str] = Counter()
@@ -61,9 +60,8 @@ def survey(path: str | Path) -> Survey:
 
 
 def _conformations(molecule: Molecule, zero: Mapping[str, float]) -> list[tuple]:
-    """Rows of `CONFORMATION_COLUMNS`; the temperature is -1 where it is not stored."""
+    """Rows of `CONFORMATION_COLUMNS`; the temperature is −1 where it is not stored."""
     n_atoms = len(molecule.atomic_numbers)
-    atoms = sum(zero[chemical_symbols[z]] for z in molecule.atomic_numbers)
     temperatures = molecule.temperatures
     return list(
         zip(
@@ -72,7 +70,7 @@ def _conformations(molecule: Molecule, zero: Mapping[str, float]) -> list[tuple]
             conformation_folds(molecule),
             np.full(len(molecule), -1) if temperatures is None else temperatures,
             [n_atoms] * len(molecule),
-            (molecule.energies - atoms) / n_atoms,
+            molecule.binding_energies(zero) / n_atoms,
             np.sqrt((molecule.forces**2).mean(axis=(1, 2))),
             strict=True,
         )
@@ -133,9 +131,9 @@ def fold_counts(conformations: pd.DataFrame) -> dict[str, int]:
 
 
 def folds_in_use(conformations: pd.DataFrame) -> dict[str, str]:
-    """Fold that the parts of a molecule's conformations imply, by SMILES, for `assert_no_leak`.
+    """Fold of every molecule, by SMILES, as its conformations are used; for `assert_no_leak`.
 
-    A molecule with a training conformation is a training molecule.
+    A molecule with any conformation for training is a training molecule.
     """
     return {
         smiles: "train" if "train" in set(parts) else parts.iloc[0]
@@ -144,10 +142,10 @@ def folds_in_use(conformations: pd.DataFrame) -> dict[str, str]:
 
 
 def residuals_by_class(alignment: Alignment, dft_paths: list[str | Path]) -> pd.DataFrame:
-    """Alignment residuals of the molecules that hold each bond class, in meV/atom.
+    """Median alignment residuals in meV/atom of the molecules with each bond class.
 
-    Columns: class, n_molecules, median, median_without (of all other molecules). Positive: the
-    method binds too weakly.
+    dft_paths: the data sets of the alignment. Columns: class, n_molecules, median, and
+    median_without, that of all other molecules. Positive: the method binds too weakly.
     """
     classes: dict[str, set[str]] = {}
     for path in dft_paths:
