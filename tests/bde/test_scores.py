@@ -1,4 +1,4 @@
-"""Class medians weight molecules equally, reactions find their bonds, tautologies are found."""
+"""Class medians weight molecules equally; reactions are matched; tautologies are recognised."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def test_runs_of_an_ensemble_are_found() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.floats(-6, -1), st.integers(1, 7)), min_size=3, max_size=7))
-def test_molecules_weigh_the_same_however_many_bonds_they_have(
+def test_molecules_have_equal_weight_whatever_their_number_of_bonds(
     molecules: list[tuple[float, int]],
 ) -> None:
     rows = [
@@ -141,7 +141,7 @@ def reactions() -> pd.DataFrame:
     return references.reaction_table(known, pd.DataFrame({"reaction": names, "smiles": smiles}))
 
 
-def test_reactions_gather_every_kind_of_reference() -> None:
+def test_reactions_have_every_kind_of_reference() -> None:
     table = reactions().set_index("reaction")
     methane = table.loc["CH4 -> CH3 + H", list(references.KINDS.values())]
     assert methane.tolist() == [112.0, 105.0, 105.5, 98.0]
@@ -169,7 +169,7 @@ def fluoro_rows() -> list[tuple[str, str, float]]:
     return [("CF", "C-F", -9.9), *[("CF", "C-H", -9.9)] * 3]
 
 
-def test_matched_values_come_from_the_first_source_that_may_give_them() -> None:
+def test_matched_values_are_from_the_first_valid_source() -> None:
     table = references.matched_table(reactions(), sources()).set_index("reaction")
     assert table["source"].to_dict() == {
         "CH4 -> CH3 + H": "DFT", "CH4 atomised, per bond": "DFT", "H2 -> 2 H": "DFT",
@@ -183,7 +183,7 @@ def test_matched_values_come_from_the_first_source_that_may_give_them() -> None:
     assert list(table.reset_index().columns[:10]) == references.AGREED
 
 
-def test_a_parent_that_is_nowhere_stays_in_the_table() -> None:
+def test_a_reaction_without_a_source_stays_in_the_table() -> None:
     table = references.matched_table(reactions(), sources()[:1]).set_index("reaction")
     missing = table.loc["C2H6 -> 2 CH3"]
     assert np.isnan(missing["emergent_kcal_per_mol"])
@@ -199,7 +199,7 @@ def test_a_wrong_bond_class_or_an_ambiguous_one_is_refused() -> None:
         source.bonds("CCC", "C=C")
 
 
-def test_accuracy_leaves_tautologies_out_and_pairs_its_gains() -> None:
+def test_accuracy_excludes_tautologies_and_its_gains_are_paired() -> None:
     table = references.matched_table(reactions(), sources())
     kind = references.KINDS["De"]
     columns = ["emergent_kcal_per_mol", "dressed_kcal_per_mol", "additive"]
@@ -213,7 +213,7 @@ def test_accuracy_leaves_tautologies_out_and_pairs_its_gains() -> None:
     assert gains.loc["additive", "value"] == pytest.approx(difference)
 
 
-def test_the_project_s_references_all_have_parents() -> None:
+def test_every_reference_of_the_project_has_a_parent() -> None:
     known = references.read_references(ROOT / "data/bde_reference.csv")
     parents = pd.read_csv(ROOT / "data/reference_molecules.csv")
     table = references.reaction_table(known, parents)
@@ -233,7 +233,7 @@ def test_a_malformed_reference_table_is_refused(tmp_path: Path) -> None:
         references.read_references(path)
 
 
-def test_nulls_of_the_dft_labels_are_chemistry() -> None:
+def test_nulls_of_the_dft_labels_have_chemical_bond_energies() -> None:
     with Dataset(ROOT / "data/dft-small.h5") as dataset:
         molecules, zero = list(dataset.usable()), dataset.atomic_energies("aligned")
     sums = pd.DataFrame(

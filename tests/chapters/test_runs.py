@@ -49,7 +49,7 @@ def test_bonds_are_those_of_unseen_molecules_and_of_the_parents(measured: runs.M
         assert bonds[[f"bare:{Path(run).name}", f"dressed:{Path(run).name}"]].notna().all(axis=None)
 
 
-def test_models_measured_apart_give_the_same_table(
+def test_models_evaluated_in_separate_processes_give_the_same_tables(
     measured: runs.Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(runs, "CHUNK", 1)
@@ -59,12 +59,12 @@ def test_models_measured_apart_give_the_same_table(
     pd.testing.assert_frame_equal(apart.errors, measured.errors)
 
 
-def test_settings_stand_beside_the_number_of_weights() -> None:
+def test_settings_are_listed_with_the_number_of_weights() -> None:
     table = runs.settings_table(RUNS)
     assert table.loc["tune-base", "n_scalar_features"] == 64
     assert table.loc["tune-base", "n_weights"] > table.loc["tune-width-32", "n_weights"] > 1000
 
 
-def test_names_say_which_weights() -> None:
+def test_names_identify_the_weights() -> None:
     assert runs.run_name("checkpoints/study/n100-s0") == "n100-s0"
     assert runs.run_name(Path("n100-s0"), 30) == "n100-s0@30"

@@ -1,4 +1,4 @@
-"""The nulls recover what was planted into labels, and are read as they were written."""
+"""The nulls recover the energies that labels were made from, and are read as they were written."""
 
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_additive_recovers_planted_class_energies(values: list[float]) -> None:
     assert np.isnan(fitted.bond_energies(["C-H", "Si-Si"])).tolist() == [False, True]
 
 
-def test_additive_says_what_labels_do_not_determine() -> None:
+def test_additive_energies_that_labels_do_not_determine_are_nan() -> None:
     methanol = labelled(molecule("CO"), np.array([-20.0]))
     hydrogen = labelled(molecule("[H][H]"), np.array([-4.7]))
     fitted = additive.fit_additive([methanol, hydrogen], ZERO)
@@ -83,7 +83,7 @@ def test_additive_without_bonds_is_refused() -> None:
         additive.fit_additive([], ZERO)
 
 
-def test_folds_share_out_every_conformation_once() -> None:
+def test_every_conformation_is_in_one_fold() -> None:
     molecules = [molecule(smiles, n_conformations=30) for smiles in (*SMILES, "CCCC", "CN", "C=N")]
     parts = {part: list(split.in_fold(molecules, part)) for part in ("train", "validation", "test")}
     counted = {part: sum(map(len, found)) for part, found in parts.items()}
@@ -165,7 +165,7 @@ def test_pair_null_recovers_a_planted_potential(planted: pair.PairPotential) -> 
         assert found == pytest.approx(true, abs=2e-2)
 
 
-def test_pair_null_refuses_what_it_was_not_fitted_to(planted: pair.PairPotential) -> None:
+def test_pair_null_refuses_other_elements_and_empty_folds(planted: pair.PairPotential) -> None:
     with pytest.raises(E3DError, match="has no potential for C-N"):
         planted.predict(molecule("CN"))
     with pytest.raises(E3DError, match="at least one training"):
@@ -174,12 +174,12 @@ def test_pair_null_refuses_what_it_was_not_fitted_to(planted: pair.PairPotential
 
 @settings(deadline=None)
 @given(st.floats(-5, 5), st.lists(st.floats(0.5, 20), min_size=1, max_size=9))
-def test_scale_factor_is_found_again(factor: float, sums: list[float]) -> None:
+def test_scale_factor_is_recovered(factor: float, sums: list[float]) -> None:
     values = np.array(sums)
     assert additive.scale_factor(factor * values, values) == pytest.approx(factor)
 
 
-def test_scale_of_nothing_is_refused() -> None:
+def test_scale_of_zero_energies_is_refused() -> None:
     with pytest.raises(E3DError, match="no factor scales them"):
         additive.scale_factor(np.ones(2), np.zeros(2))
 
@@ -251,7 +251,7 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, name: str, text: str |
         ("untrained", "2.0", "Infinity", "not finite"),
     ],
 )
-def test_other_content_is_refused(
+def test_inconsistent_content_is_refused(
     folder: Path, name: str, old: str, new: str, problem: str
 ) -> None:
     path = folder / f"{name}.json"

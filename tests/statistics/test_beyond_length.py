@@ -1,4 +1,4 @@
-"""What remains beyond the bond length: exactly nothing where ε is a function of r, and what was put
+"""Information beyond the bond length: none where ε is a function of r, and otherwise what was put
 in where it is not."""
 
 import numpy as np
@@ -11,7 +11,7 @@ from e3d.statistics import beyond_length, grouping
 
 @pytest.fixture(scope="module")
 def bonds():
-    """Two element pairs, orders told by r up to overlap; `environment` is hidden from r."""
+    """Two element pairs with orders that overlap in r; `environment` is independent of r."""
     rng = np.random.default_rng(0)
     n_molecules, n = 300, 1200
     molecules = np.repeat(np.arange(n_molecules), 4)
@@ -49,18 +49,18 @@ def predict(bonds, *columns):
     return float(np.average(gains, weights=weights))
 
 
-def test_a_function_of_the_length_leaves_nothing(bonds):
+def test_a_function_of_the_length_has_no_residual(bonds):
     left = residuals(bonds, smooth(bonds["lengths"]))
     assert np.std(left) < 0.02 * np.std(smooth(bonds["lengths"]))
 
 
-def test_what_is_added_to_a_function_of_the_length_comes_back(bonds):
+def test_residuals_recover_what_was_added_to_a_function_of_the_length(bonds):
     left = residuals(bonds, smooth(bonds["lengths"]) + 0.3 * bonds["environment"])
     assert np.corrcoef(left, bonds["environment"])[0, 1] > 0.98
     assert np.std(left) == pytest.approx(0.3 * np.std(bonds["environment"]), rel=0.05)
 
 
-def test_rare_classes_are_left_out(bonds):
+def test_rare_classes_have_no_residuals(bonds):
     table = pd.DataFrame({
         "molecule": bonds["molecules"], "class": bonds["classes"], "length_A": bonds["lengths"],
     })  # fmt: skip
@@ -70,7 +70,7 @@ def test_rare_classes_are_left_out(bonds):
     assert np.isfinite(left[20:]).all()
 
 
-def test_agreement_of_seeds(bonds):
+def test_agreement_of_seeds_is_the_correlation_of_their_residuals(bonds):
     rng = np.random.default_rng(1)
     noise = rng.normal(0, 1, (3, len(bonds["classes"])))
     shared = beyond_length.seed_agreement(bonds["environment"] + noise, bonds["classes"])
@@ -83,7 +83,7 @@ def test_agreement_of_seeds(bonds):
         beyond_length.seed_agreement(noise[:1], bonds["classes"])
 
 
-def test_a_classifier_tells_most_of_what_a_feature_knows(bonds):
+def test_the_classifier_extracts_most_of_the_information_of_a_feature(bonds):
     """Two Gaussians 0.1 apart with width 0.05: I = 1 bit − ⟨h₂(p)⟩, by quadrature."""
     x = np.linspace(-6, 8, 20001)
     first, second = np.exp(-(x**2) / 2), np.exp(-((x - 2) ** 2) / 2)
@@ -95,14 +95,14 @@ def test_a_classifier_tells_most_of_what_a_feature_knows(bonds):
     assert predict(bonds, np.exp(bonds["lengths"])) == pytest.approx(found, abs=0.01)
 
 
-def test_a_feature_without_news_adds_nothing(bonds):
+def test_a_redundant_feature_adds_no_information(bonds):
     alone = predict(bonds, bonds["lengths"])
     assert predict(bonds, bonds["environment"]) == pytest.approx(0, abs=0.03)
     assert predict(bonds, bonds["lengths"], bonds["environment"]) < alone + 0.01
     assert predict(bonds, bonds["lengths"], smooth(bonds["lengths"])) < alone + 0.01
 
 
-def test_a_feature_with_news_adds_it(bonds):
+def test_an_independent_feature_adds_its_information(bonds):
     telling = np.where(bonds["orders"] == "-", 0, 2) + bonds["environment"]
     gain = predict(bonds, bonds["lengths"], telling) - predict(bonds, bonds["lengths"])
     assert gain > 0.15
@@ -121,7 +121,7 @@ def test_gains_over_length_average_models(bonds):
     assert added["both"] == pytest.approx((added["same"] + added["news"]) / 2)
 
 
-def test_by_class_splits_the_variance(bonds):
+def test_variance_by_class_is_split_into_explained_and_residual(bonds):
     rng = np.random.default_rng(2)
     known = smooth(bonds["lengths"])
     noise = rng.normal(0, 0.3, (2, len(known)))

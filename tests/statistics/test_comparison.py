@@ -1,4 +1,4 @@
-"""Comparisons are paired, joined with the spread of seeds, and agree with single estimates."""
+"""Comparisons are paired, include the spread between seeds, and agree with single estimates."""
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ def compared(table: pd.DataFrame) -> Comparison:
     )  # fmt: skip
 
 
-def test_every_source_has_the_estimate_that_it_has_alone(
+def test_estimates_of_sources_are_those_of_each_alone(
     table: pd.DataFrame, compared: Comparison
 ) -> None:
     codes = (table["kind"] == "b").to_numpy()
@@ -43,7 +43,7 @@ def test_every_source_has_the_estimate_that_it_has_alone(
     assert compared.all() == {name: compared.of(name) for name in ("model", "null")}
 
 
-def test_a_gain_is_paired_and_joined_with_the_seeds(compared: Comparison) -> None:
+def test_a_gain_is_paired_and_includes_the_spread_between_seeds(compared: Comparison) -> None:
     found = compared.gain("model", "null")
     assert found["value"] == pytest.approx(
         compared.of("model")["value"] - compared.of("null")["value"]
@@ -58,7 +58,7 @@ def test_a_gain_is_paired_and_joined_with_the_seeds(compared: Comparison) -> Non
     assert found["high"] > of_rows["high"]
 
 
-def test_intervals_end_at_the_limits(table: pd.DataFrame) -> None:
+def test_intervals_are_clipped_to_the_limits(table: pd.DataFrame) -> None:
     certain = compare(
         {"x": table["reference"]}, table["reference"], table["kind"], groups=table["molecule"],
         statistic=within_class_spearman, seeds={"x": table[["s0", "s1", "reference"]]},

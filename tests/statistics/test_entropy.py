@@ -69,7 +69,7 @@ def test_miller_madow_term():
     assert entropy.miller_madow(masses, halved) == pytest.approx(expected)
 
 
-def test_miller_madow_mends_most_of_the_bias():
+def test_miller_madow_removes_most_of_the_bias():
     rng = np.random.default_rng(0)
     plug_in, corrected = [], []
     for _ in range(200):
@@ -90,14 +90,14 @@ def test_differential_entropy_of_a_gaussian():
 
 
 @pytest.mark.parametrize(("width", "energies"), [(0.0, [1.0]), (-1.0, [1.0]), (0.1, [np.nan])])
-def test_unusable_bins_are_refused(width, energies):
+def test_invalid_bins_are_refused(width, energies):
     with pytest.raises(E3DError, match="expected a bin width above 0 eV and finite energies"):
         entropy.energy_bins(np.array(energies), width)
 
 
 @given(energies=ENERGIES, width=st.sampled_from([0.0625, 0.125, 0.25, 0.5]))
 @settings(max_examples=50, deadline=None)
-def test_finer_bins_never_lose_entropy(energies, width):
+def test_finer_bins_never_decrease_entropy(energies, width):
     """Refinement: 0 ≤ H(Δε/2) − H(Δε) ≤ 1 bit, the bins being nested."""
     fine, coarse = (
         entropy.entropy(np.bincount(grouping.codes(entropy.energy_bins(np.array(energies), w))))
@@ -116,7 +116,7 @@ def test_entropy_is_invariant_under_relabelling_and_bounded(energies, data):
     assert -1e-12 <= entropy.entropy(masses) <= np.log2(len(masses)) + 1e-12
 
 
-def test_quantile_bins_hold_equal_mass_and_see_only_ranks():
+def test_quantile_bins_hold_equal_mass_and_depend_on_ranks_alone():
     bonds = table()
     bins = entropy.quantile_bins(bonds["mute"], 8, strata=bonds["pair"])
     counts = bonds.groupby(["pair", bins]).size()
@@ -128,7 +128,7 @@ def test_quantile_bins_hold_equal_mass_and_see_only_ranks():
     assert len(set(entropy.quantile_bins(np.ones(10), 4))) == 1  # ties stay together
 
 
-def test_quantile_bins_weigh():
+def test_quantile_bins_respect_weights():
     assert entropy.quantile_bins([1, 2, 3], 2, weights=[2, 1, 1]).tolist() == [0, 1, 1]
 
 
@@ -140,7 +140,7 @@ def test_pair_and_order():
         bonding.pair_and_order(["C-C", "CC"])
 
 
-def test_what_determines_the_order_knows_all_of_it():
+def test_a_quantity_that_determines_the_order_reaches_the_ceiling():
     bonds = table()
     result = told(bonds, "telling", n_bins=64)
     weights = grouping.bond_weights(bonds["molecule"])
@@ -158,7 +158,7 @@ def test_what_determines_the_order_knows_all_of_it():
     assert result.value == pytest.approx(result.ceiling, rel=0.05)
 
 
-def test_what_is_independent_knows_nothing():
+def test_an_independent_quantity_has_no_information():
     values = []
     for seed in range(10):
         result = told(table(seed=seed), "mute", seed=seed, n_resamples=10)
@@ -170,7 +170,7 @@ def test_what_is_independent_knows_nothing():
 
 
 def test_copies_of_a_bond_add_no_information():
-    """Ten copies of each bond: permuting single bonds would see 'significant' information."""
+    """Ten copies of each bond: permuting single bonds would find significant information."""
     rng = np.random.default_rng(3)
     few = pd.DataFrame({"molecule": np.arange(30), "pair": "CC", "mute": rng.normal(size=30)})
     few["order"] = rng.choice(list("-="), size=30)
@@ -203,7 +203,7 @@ def test_conditional_information_is_bounded(seed):
         by_hand += (joint * np.log2(joint / product)).sum()
     assert bits == pytest.approx(by_hand)
     assert -1e-12 <= bits <= np.log2(2)
-    merged = masses.reshape(3, 2, 2, 2).sum(axis=2)  # data processing: coarser bins know less
+    merged = masses.reshape(3, 2, 2, 2).sum(axis=2)  # data-processing inequality
     assert information.conditional_information(merged) <= bits + 1e-12
 
 
@@ -273,7 +273,7 @@ def test_sweep_averages_the_columns_of_a_source():
     assert (result["low"] < result["miller_madow"]).all()
 
 
-def test_information_of_sources_stands_on_equal_terms():
+def test_information_of_sources_does_not_depend_on_their_scales():
     bonds = table().assign(same=lambda rows: np.exp(rows["telling"]))
     sources = {"ε": ["telling"], "monotone": ["same"], "nothing": ["mute"]}
     found = information.of_sources(bonds, sources, n_bins=8, n_permutations=30, n_resamples=50)

@@ -30,7 +30,7 @@ def test_clustered_interval_covers_the_mean_and_the_naive_one_does_not():
         naive = intervals.estimate(values, n_resamples=200, seed=seed)
         covered.append(clustered["low"] <= 0 <= clustered["high"])
         covered_naively.append(naive["low"] <= 0 <= naive["high"])
-    assert 0.90 <= np.mean(covered) <= 0.98  # 95 % less the percentile method's deficit at n = 30
+    assert 0.90 <= np.mean(covered) <= 0.98  # the percentile method undercovers at n = 30
     assert np.mean(covered_naively) < 0.75
 
 
@@ -114,7 +114,7 @@ def test_accuracy_gain_is_paired():
     model = intervals.accuracy(null_values + 1.0, references)
     null = intervals.accuracy(null_values, references)
     gain = intervals.accuracy_gain(null_values[1:] + 1.0, null_values[1:], references[1:])
-    assert null["low"] < model["low"] < null["high"]  # unpaired: not told apart
+    assert null["low"] < model["low"] < null["high"]  # indistinguishable when unpaired
     assert gain["low"] == pytest.approx(0.01)
     assert gain["high"] == pytest.approx(0.01)
 
@@ -126,7 +126,7 @@ def test_seeds_that_agree_do_not_widen_an_interval() -> None:
     assert intervals.with_left_out(found, [1.0, 1.0, 1.0]) == pytest.approx(found)
 
 
-def test_the_spread_of_seeds_covers_the_mean_of_their_population() -> None:
+def test_the_interval_over_seeds_covers_the_mean_of_their_population() -> None:
     rng = np.random.default_rng(0)
     for size in (3, 5):
         hits = []
@@ -138,7 +138,7 @@ def test_the_spread_of_seeds_covers_the_mean_of_their_population() -> None:
         assert np.mean(hits) == pytest.approx(0.95, abs=0.015)
 
 
-def test_leaving_out_agrees_with_the_spread_for_a_mean() -> None:
+def test_the_jackknife_agrees_with_the_spread_for_a_mean() -> None:
     values = np.array([1.0, 2.0, 4.0, 8.0])
     found: intervals.Estimate = {"value": 3.75, "low": 3.0, "high": 4.0, "n": 9}
     left_out = [np.delete(values, k).mean() for k in range(4)]
@@ -149,7 +149,7 @@ def test_leaving_out_agrees_with_the_spread_for_a_mean() -> None:
         intervals.with_left_out(found, [1.0, 2.0])
 
 
-def test_an_estimate_is_joined_with_the_spread_of_seeds() -> None:
+def test_an_estimate_includes_the_spread_between_seeds() -> None:
     values = np.random.default_rng(0).normal([0.0, 0.5, 1.0], size=(40, 3))
     groups = np.repeat(np.arange(20), 2)
     plain = intervals.estimate(values.mean(axis=1), groups, n_resamples=50)
@@ -162,7 +162,7 @@ def test_an_estimate_is_joined_with_the_spread_of_seeds() -> None:
     assert intervals.estimate_over_seeds(values, groups, n_resamples=50) == pytest.approx(joined)
 
 
-def test_an_interval_ends_where_the_quantity_does() -> None:
+def test_an_interval_is_clipped_to_the_limits() -> None:
     options = {"of_seeds": [0.1, 0.9, 0.2], "n_resamples": 50}
     found = intervals.estimate([0.2, 0.5, 0.5], limits=(0.0, 1.0), **options)
     assert found["low"] == 0
@@ -171,7 +171,7 @@ def test_an_interval_ends_where_the_quantity_does() -> None:
     assert alone == {"value": 0.5, "low": None, "high": None, "n": 1}
 
 
-def test_models_alone_give_an_interval_by_their_spread() -> None:
+def test_the_interval_over_seeds_alone_is_that_of_student() -> None:
     values = np.array([1.0, 2.0, 4.0])
     found = intervals.seed_interval(values)
     expected = stats.t.interval(0.95, 2, values.mean(), values.std(ddof=1) / np.sqrt(3))

@@ -1,4 +1,4 @@
-"""Power laws: exponents come back, with intervals over molecules and seeds."""
+"""Power laws: planted exponents, floors and plateaus are recovered within their intervals."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SIZES = [100, 300, 1000, 3000, 10_000]
 
 
 def falling(exponent: float = 0.4, floor: float = 0.0, seed_spread: float = 0.0) -> np.ndarray:
-    """Errors (200 rows, 5 sizes, 3 seeds) ∝ size⁻ˣ above a floor, rows of unlike difficulty."""
+    """Errors (200 rows, 5 sizes, 3 seeds) ∝ size⁻ˣ above a floor, rows of different difficulty."""
     rng = np.random.default_rng(0)
     difficulty = rng.gamma(2, size=(200, 1, 1))
     law = (np.power(np.array(SIZES) / 100, -exponent) + floor)[:, None]
@@ -18,13 +18,13 @@ def falling(exponent: float = 0.4, floor: float = 0.0, seed_spread: float = 0.0)
     return difficulty * law * seeds * rng.normal(1, 0.05, size=(200, len(SIZES), 3))
 
 
-def test_the_exponent_comes_back_with_its_interval() -> None:
+def test_a_planted_exponent_is_recovered_within_its_interval() -> None:
     found = power_laws.power_law(falling(), SIZES, np.arange(200))
     assert found["value"] == pytest.approx(0.4, abs=0.01)
     assert found["low"] < 0.4 < found["high"] < found["low"] + 0.05
 
 
-def test_seeds_that_differ_widen_the_interval() -> None:
+def test_the_spread_between_seeds_widens_the_interval() -> None:
     widths = []
     for spread in (0.0, 0.3):
         found = power_laws.power_law(falling(seed_spread=spread), SIZES, np.arange(200))
@@ -50,7 +50,7 @@ def test_a_law_without_floor_does_not_stop_falling() -> None:
     assert power_laws.stops_falling(falling(), SIZES, np.arange(200)) == (3000, None)
 
 
-def test_where_a_floor_is_reached_errors_stop_falling() -> None:
+def test_a_plateau_is_found() -> None:
     errors = falling(seed_spread=0.05)
     errors[:, 3:] = errors[:, 2:3]  # nothing gained beyond the third size
     assert power_laws.stops_falling(errors, SIZES, np.arange(200)) == (300, 1000)
@@ -58,33 +58,33 @@ def test_where_a_floor_is_reached_errors_stop_falling() -> None:
     assert power_laws.stops_falling(errors, SIZES, np.arange(200)) == (3000, None)
 
 
-def test_noise_is_no_sign_of_a_plateau() -> None:
+def test_noise_is_not_taken_for_a_plateau() -> None:
     rng = np.random.default_rng(2)
     noisy = falling(exponent=0.02) * rng.lognormal(0, 0.3, size=(1, len(SIZES), 3))
     assert power_laws.stops_falling(noisy, SIZES, np.arange(200)) == (None, None)
 
 
-def test_what_a_seed_does_at_every_size_is_no_uncertainty_of_the_exponent() -> None:
+def test_offsets_of_a_seed_common_to_all_sizes_leave_the_exponent_certain() -> None:
     errors = falling() * np.array([0.7, 1.0, 1.4])
     plain, shifted = (power_laws.power_law(e, SIZES, np.arange(200)) for e in (falling(), errors))
     assert shifted["high"] - shifted["low"] < 1.5 * (plain["high"] - plain["low"])
 
 
 @pytest.mark.parametrize("paired", [True, False])
-def test_a_ratio_of_the_same_seeds_is_sharper(paired: bool) -> None:
+def test_pairing_seeds_narrows_the_interval_of_a_ratio(paired: bool) -> None:
     errors = falling()[:, 0] * np.array([0.7, 1.0, 1.4])
     found = power_laws.ratio(errors * 0.8, errors, np.arange(200), paired=paired)
     assert found["value"] == pytest.approx(0.8)
     assert (found["high"] < 1) == paired
 
 
-def test_unlike_seeds_are_not_paired() -> None:
+def test_different_numbers_of_seeds_are_not_paired() -> None:
     errors = falling()[:, 0]
     with pytest.raises(E3DError, match="the same seeds on both sides, got 2 and 3"):
         power_laws.ratio(errors[:, :2], errors, np.arange(200), paired=True)
 
 
-def test_a_floor_is_told_from_a_small_exponent() -> None:
+def test_a_floor_is_distinguished_from_a_small_exponent() -> None:
     sizes = [100, 300, 1000, 3000, 10_000, 30_000, 100_000]
     rng = np.random.default_rng(0)
     law = 2.0 * (np.array(sizes) / 100) ** -0.7 + 0.5
@@ -96,14 +96,14 @@ def test_a_floor_is_told_from_a_small_exponent() -> None:
     assert power_laws.power_law(errors, sizes, np.arange(300))["value"] < 0.4
 
 
-def test_a_ratio_of_the_same_rows_is_sharper_than_the_rows() -> None:
+def test_a_ratio_on_the_same_rows_is_more_certain_than_either_error() -> None:
     errors = falling()[:, 0]
     found = power_laws.ratio(errors * 0.9, errors, np.arange(200), paired=True)
     assert found["value"] == pytest.approx(0.9)
     assert 0.88 < found["low"] < 0.9 < found["high"] < 0.92
 
 
-def test_a_run_that_was_not_measured_is_an_error() -> None:
+def test_a_missing_error_is_refused() -> None:
     errors = falling()
     errors[3, 2, 1] = np.nan
     with pytest.raises(E3DError, match="was a run not measured"):

@@ -32,7 +32,7 @@ def test_spearman() -> None:
     assert spearman(*tied) == pytest.approx(spearmanr(*tied).statistic)
 
 
-def test_correlations_within_classes_know_nothing_of_the_classes() -> None:
+def test_correlations_within_classes_ignore_differences_between_classes() -> None:
     """Between the classes the relation is reversed; within two of them perfect, in one opposite."""
     x = np.array([1.0, 2, 3, 11, 12, 13, 7])
     y = np.array([1.0, 2, 3, -7, -8, -9, 5])
@@ -58,14 +58,14 @@ def test_means_over_classes_are_those_of_scipy(table: pd.DataFrame) -> None:
     )
 
 
-def test_partial_correlations_hold_ranks_fixed(table: pd.DataFrame) -> None:
+def test_partial_correlations_are_means_over_classes_too(table: pd.DataFrame) -> None:
     found = rank_correlations(table, ["x", "y", "z"], classes=table["class"],
                               groups=table["molecule"], given="z", n_resamples=5)  # fmt: skip
     by_class = [
         partial_spearman(g["x"], g["y"], g["z"].to_numpy()) for _, g in table.groupby("class")
     ]
     assert found.of("x", "y")["value"] == pytest.approx(np.mean(by_class))
-    assert np.isnan(found.of("x", "z")["value"])  # nothing is left of what is held
+    assert np.isnan(found.of("x", "z")["value"])  # no residual of the controlled column
 
 
 def test_a_constant_column_has_no_order(table: pd.DataFrame) -> None:
@@ -76,7 +76,7 @@ def test_a_constant_column_has_no_order(table: pd.DataFrame) -> None:
     assert found.of("x", "x")["value"] == pytest.approx(1)
 
 
-def test_any_monotone_change_leaves_it(table: pd.DataFrame) -> None:
+def test_correlations_are_invariant_under_monotone_transformations(table: pd.DataFrame) -> None:
     options = {"classes": table["class"], "groups": table["molecule"], "n_resamples": 3}
     plain = rank_correlations(table, ["x", "y"], **options)
     bent = rank_correlations(table.assign(y=np.exp(table["y"])), ["x", "y"], **options)
@@ -103,7 +103,7 @@ def test_a_common_cause_leaves_no_partial_correlation() -> None:
     assert np.isnan(partial_spearman(cause, y, cause))
 
 
-def test_several_causes_are_held_fixed_at_once() -> None:
+def test_several_common_causes_are_controlled_for() -> None:
     rng = np.random.default_rng(0)
     causes = rng.normal(size=(2000, 2))
     x, y = (causes.sum(axis=1) + rng.normal(size=2000) for _ in range(2))
@@ -111,7 +111,7 @@ def test_several_causes_are_held_fixed_at_once() -> None:
     assert partial_spearman(x, y, causes) == pytest.approx(0, abs=0.1)
 
 
-def test_one_cause_agrees_with_the_formula() -> None:
+def test_one_controlled_variable_agrees_with_the_formula() -> None:
     rng = np.random.default_rng(1)
     x, y, z = rng.normal(size=(3, 50)) + rng.normal(size=50)
     xy, xz, yz = (spearmanr(*pair).statistic for pair in ((x, y), (x, z), (y, z)))

@@ -67,7 +67,7 @@ def test_estimates_are_spelled_with_their_intervals() -> None:
 
 
 @pytest.mark.parametrize("found", [None, np.nan, estimate(0.0, 1.0, value=np.nan)])
-def test_a_dash_stands_for_what_is_not_known(found: intervals.Estimate | float | None) -> None:
+def test_a_dash_stands_for_a_missing_number(found: intervals.Estimate | float | None) -> None:
     assert rounding.spelled(found) == "–"
 
 

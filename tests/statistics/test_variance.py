@@ -1,4 +1,4 @@
-"""The parts of the variance come back; ensembles are compared class by class."""
+"""Planted variance components are recovered; ensembles are compared class by class."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def simulated(a: float, u: float, d: float, e: float, k: int = 5, seed: int = 0)
 
 
 @pytest.mark.parametrize("truth", [(3, 1, 0.5, 0.7), (1, 0, 0, 1), (2, 1, 0, 0), (0, 0, 1, 1)])
-def test_each_part_comes_back(truth: tuple[float, ...]) -> None:
+def test_planted_components_are_recovered(truth: tuple[float, ...]) -> None:
     values, classes = simulated(*truth)
     found = variance.variance_parts(values, classes)
     assert list(found) == list(variance.PARTS)
@@ -29,12 +29,12 @@ def test_each_part_comes_back(truth: tuple[float, ...]) -> None:
         assert part == pytest.approx(sigma**2, abs=0.12 * sum(s**2 for s in truth))
 
 
-def test_parts_need_two_seeds() -> None:
+def test_components_need_two_seeds() -> None:
     with pytest.raises(E3DError, match="seeds ≥ 2"):
         variance.variance_parts(np.ones((5, 1)), ["C-H"] * 5)
 
 
-def test_offsets_of_classes_are_seen_and_correlations_are_blind_to_them() -> None:
+def test_class_offsets_are_found_and_do_not_affect_correlations() -> None:
     rng = np.random.default_rng(1)
     classes = rng.integers(0, 5, size=3000)
     shared = rng.normal(size=(3000, 1))
@@ -47,7 +47,7 @@ def test_offsets_of_classes_are_seen_and_correlations_are_blind_to_them() -> Non
     assert found["low"] > 0.98
 
 
-def test_the_share_of_seeds_comes_back_within_its_interval() -> None:
+def test_the_shared_fraction_is_recovered_within_its_interval() -> None:
     values, classes = simulated(2, 1, 0.5, 0.5, k=6)
     truth = 1 / (1 + 0.25 + 0.25)
     assert variance.shared_share(values, classes) == pytest.approx(truth, abs=0.08)
@@ -62,7 +62,7 @@ def test_the_share_of_seeds_comes_back_within_its_interval() -> None:
     assert found["low"] < truth < found["high"]
 
 
-def test_seeds_that_disagree_widen_what_molecules_alone_would_say() -> None:
+def test_disagreement_of_seeds_widens_the_interval_over_molecules() -> None:
     values, classes = simulated(1, 1, 0.1, 0.1, k=4)
     values[:, 3] += np.random.default_rng(0).normal(0, 3, size=len(values))
     bonds = np.arange(len(values))
@@ -74,14 +74,14 @@ def test_seeds_that_disagree_widen_what_molecules_alone_would_say() -> None:
         variance.identified(values[:, :2], classes, bonds, n_resamples=50)
 
 
-def test_the_largest_offset_is_that_of_the_odd_one_out() -> None:
+def test_the_largest_offset_is_that_of_the_outlying_seed() -> None:
     values = np.zeros((6, 4))
     values[:, 2] = 3.0
     assert variance.largest_offset(values, 1, ["C-H"] * 6) == pytest.approx(3.0)
     assert variance.largest_offset(values, 9, ["C-H"] * 6) == pytest.approx(3.0)
 
 
-def test_the_intraclass_correlation_is_the_shared_share_of_the_variance_within_classes():
+def test_the_intraclass_correlation_is_the_shared_fraction_of_the_variance_within_classes():
     rng = np.random.default_rng(0)
     classes = rng.integers(0, 5, size=2000)
     shared = 100 * classes[:, None] + rng.normal(0, 2, size=(2000, 1))  # classes do not count

@@ -1,1 +1,1 @@
-"""Statistics of arrays and of tables of columns; knows no chemistry, no models and no files."""
+"""Statistics of arrays and of tables of columns; imports neither chemistry nor data nor models."""
