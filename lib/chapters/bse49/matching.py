@@ -1,4 +1,4 @@
-"""Bond separation energies AB → A• + B•: which bond of AB breaks, and what models make of it."""
+"""Bond separations AB → A• + B•: identify the bond of AB that breaks, and evaluate models on it."""
 
 from __future__ import annotations
 

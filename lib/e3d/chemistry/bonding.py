@@ -1,4 +1,4 @@
-"""From SMILES to geometry, and from geometry to bonds and bond classes."""
+"""Molecular graphs: from SMILES to geometries, and from geometries to bonds and bond classes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ORDER_SYMBOLS = {
 
 
 def parse_smiles(smiles: str) -> Chem.Mol:
-    """RDKit molecule of a SMILES with hydrogens added as atoms, after the heavy ones.
+    """RDKit molecule of a SMILES with hydrogens added as atoms after the heavy ones.
 
     Raises E3DError when RDKit cannot parse or sanitize it.
     """
@@ -38,7 +38,7 @@ def parse_smiles(smiles: str) -> Chem.Mol:
 
 
 def check_closed_shell(molecule: Chem.Mol) -> None:
-    """Raise E3DError unless a molecule is neutral, without radicals, of bonds that have a class."""
+    """Raise E3DError unless a molecule is neutral, has no radicals, and all its bonds a class."""
     smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule, sanitize=False))
     charge = Chem.GetFormalCharge(molecule)
     if charge:
@@ -63,7 +63,7 @@ def check_electrons(numbers: np.ndarray, unpaired: int) -> None:
 
 
 def mapped_smiles(molecule: Chem.Mol) -> str:
-    """SMILES with every hydrogen written and atom-map numbers 1…N giving the atom order."""
+    """SMILES with explicit hydrogens and atom-map numbers 1…N that give the atom order."""
     copy = Chem.Mol(molecule)
     for atom in copy.GetAtoms():
         atom.SetAtomMapNum(atom.GetIdx() + 1)
@@ -71,7 +71,7 @@ def mapped_smiles(molecule: Chem.Mol) -> str:
 
 
 def from_mapped_smiles(smiles: str) -> Chem.Mol:
-    """RDKit molecule whose atoms stand in the order of the SMILES' atom-map numbers.
+    """RDKit molecule with its atoms in the order of the atom-map numbers of a SMILES.
 
     Raises E3DError when the SMILES cannot be parsed or its atoms are not all mapped.
     """
@@ -91,7 +91,7 @@ def from_mapped_smiles(smiles: str) -> Chem.Mol:
 
 
 def embed(molecule: Chem.Mol, *, seed: int) -> np.ndarray:
-    """Positions (N, 3) in Å of one ETKDG conformer, improved by MMFF94 where it has parameters.
+    """Positions (N, 3) in Å of one ETKDG conformer, relaxed with MMFF94 where it has parameters.
 
     Raises E3DError when no conformer can be embedded.
     """
@@ -155,7 +155,7 @@ def sides(molecule: Chem.Mol, i: int, j: int) -> tuple[tuple[int, ...], tuple[in
 
 
 def bond_class(molecule: Chem.Mol, i: SupportsIndex, j: SupportsIndex) -> str:
-    """Class of the bond i–j: elements in alphabetical order around the symbol of the order."""
+    """Class of the bond i–j: its elements in alphabetical order around the symbol of its order."""
     first, second = sorted(molecule.GetAtomWithIdx(int(k)).GetSymbol() for k in (i, j))
     bond = molecule.GetBondBetweenAtoms(int(i), int(j))
     return f"{first}{ORDER_SYMBOLS.get(bond.GetBondType(), '~')}{second}"
@@ -179,10 +179,10 @@ def connected(atomic_numbers: np.ndarray, positions: np.ndarray) -> Chem.Mol:
 
 
 def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int = 0) -> Chem.Mol:
-    """RDKit molecule with the bonds perceived from a geometry, atoms in the given order.
+    """RDKit molecule with bonds perceived from a geometry, atoms in the given order.
 
-    Connectivity and orders by RDKit's `rdDetermineBonds`; where no valid assignment of orders
-    exists, every order is left open (bond class `C~C`).
+    Connectivity and orders are those of RDKit's `rdDetermineBonds`; where no valid assignment of
+    orders exists, all are left open (bond class `C~C`).
 
     atomic_numbers (N,); positions (N, 3) in Å; charge in e.
     """
@@ -202,7 +202,7 @@ def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int =
 
 
 def keeps_its_bonds(molecule: Chem.Mol, positions: np.ndarray) -> bool:
-    """Whether a geometry (N, 3) in Å has exactly the connectivity of the molecule's graph."""
+    """Whether a geometry (N, 3) in Å has exactly the connectivity of a molecule's graph."""
     numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()])
     return np.array_equal(bond_pairs(connected(numbers, positions)), bond_pairs(molecule))
 
@@ -217,7 +217,7 @@ def elements_of(name: str) -> tuple[str, str]:
 def canonical_smiles(smiles: str) -> str:
     """RDKit's canonical SMILES without atom maps, stereochemistry and explicit hydrogens.
 
-    Without stereochemistry, because isomers that differ in nothing else must not straddle a split.
+    Without stereochemistry, because stereoisomers must be in the same fold of a split.
     Raises E3DError when RDKit cannot parse the SMILES.
     """
     with rdBase.BlockLogs():

@@ -1,4 +1,4 @@
-"""Bonds told apart by what is around them: strained, charge-separated, cumulated, conjugated."""
+"""Bonds by their structural motif: strained, charge-separated, cumulated, conjugated."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from functools import cache
 
 from rdkit import Chem
 
-#: SMARTS of non-standard bonds; every bond of a match belongs to the motif.
+#: SMARTS of unusual bonds; every bond of a match belongs to the motif.
 MOTIFS = {
     "strained ring": "[r3,r4]@[r3,r4]",
     "charge-separated": "[!+0]~*",
     "cumulated": "*=[#6X2]=*",
 }
-#: SMARTS of what may set a bond apart from others of its class, of any order.
+#: SMARTS of surroundings that may distinguish a bond from others of its class.
 SURROUNDINGS = {
     "multiple bond": "[*]=,#,:[*]",
     "lone pairs on both atoms": "[N,O,F,S,Cl]-[N,O,F,S,Cl]",
     "at or next to a multiple bond": "[$(*=*),$(*#*),$(*:*),$(*-*=*),$(*-*#*),$(*-*:*)]-*",
 }
-#: What a bond is when no motif has it.
+#: Motif of the bonds that belong to no other.
 ORDINARY = "ordinary"
 
 
@@ -31,10 +31,10 @@ def _pattern(smarts: str) -> Chem.Mol:
 def motif_bonds(
     molecule: Chem.Mol, motifs: Mapping[str, str] = MOTIFS
 ) -> dict[str, set[tuple[int, int]]]:
-    """Bonds i < j of a molecule by motif; a motif that it does not have has none.
+    """Bonds i < j of a molecule by motif, an empty set for motifs that do not occur.
 
-    The orders and formal charges are those of the SMILES: carbon monoxide as `[C-]#[O+]` is
-    charge-separated, as `C=O` it would not be.
+    Orders and formal charges are those of the SMILES: carbon monoxide is charge-separated as
+    `[C-]#[O+]`, but would not be as `C=O`.
     """
     found: dict[str, set[tuple[int, int]]] = {}
     for name, pattern in ((name, _pattern(smarts)) for name, smarts in motifs.items()):
@@ -50,10 +50,8 @@ def motif_bonds(
 def motifs_of(
     molecule: Chem.Mol, pairs: Iterable[Sequence[int]], motifs: Mapping[str, str] = MOTIFS
 ) -> list[str]:
-    """For each bond i–j the first motif, in their order, that it is part of.
+    """The first motif, in their order, to which each bond i–j belongs; `ordinary` if to none."""
 
-    A bond without one is `ordinary`.
-    """
     found = motif_bonds(molecule, motifs)
     return [
         next((name for name, bonds in found.items() if (min(i, j), max(i, j)) in bonds), ORDINARY)

@@ -1,4 +1,4 @@
-"""How many bonds apart two atoms are, and over which bonds the shortest paths between them run."""
+"""Topological distances between atoms, and the bonds on the shortest paths between them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-#: In a crystal the bond graph has no end: pairs further apart than this count as unconnected.
+#: In a crystal the bond graph is infinite: pairs further apart than this count as unconnected.
 MAX_APART_IN_CRYSTALS = 12
 _Shift = tuple[int, int, int]
 _Node = tuple[int, _Shift]  # an atom and the cell of its image
@@ -15,7 +15,7 @@ _HOME: _Shift = (0, 0, 0)
 
 
 class PathShares(NamedTuple):
-    """Bonds between the two atoms of each pair, and how each pair is shared over the bonds.
+    """Topological distance of each pair of atoms, and how the pair is shared among the bonds.
 
     apart (n_pairs,): number of bonds of the shortest path, 0 between fragments.
     shares (n_bonds, n_pairs): columns sum to 1, or are zero between fragments.
@@ -32,14 +32,14 @@ def path_shares(
     bond_shifts: Int[np.ndarray, "n_bonds 3"] | None = None,
     pair_shifts: Int[np.ndarray, "n_pairs 3"] | None = None,
 ) -> PathShares:
-    """Share of every bond in every pair.
+    """Share of every bond in every pair of atoms.
 
-    Each of a pair's shortest paths gets an equal share of the pair, each bond of a path an equal
-    share of that. A 1,3 pair across a four-membered ring, say, has two paths of two bonds: four
-    quarters. A bonded pair is its own path.
+    The shortest paths of a pair get equal shares of it, and so do the bonds of each path: a 1,3
+    pair across a four-membered ring, for example, has two paths of two bonds and gives a quarter to
+    each. A bonded pair is its own path.
 
-    Shifts, in cells, say to which image of the second atom a bond or a pair runs. A bond that
-    appears twice in a path, as two images, counts twice.
+    Shifts, in cells, give the periodic image of the second atom of a bond or a pair. A bond that
+    occurs twice in a path, as two images, counts twice.
     """
     crystal = bond_shifts is not None and bool(np.any(bond_shifts))
     neighbours = _neighbours(bonds, bond_shifts)
@@ -74,7 +74,7 @@ def _plus(first: _Shift, second: _Shift) -> _Shift:
 def _neighbours(
     bonds: np.ndarray, shifts: np.ndarray | None
 ) -> dict[int, list[tuple[int, _Shift, int]]]:
-    """Atom → (bonded atom, cell it lies in, index of the bond), each bond from both ends."""
+    """Bonded atoms of each atom, with their cell and the index of the bond, for both directions."""
     neighbours: dict[int, list[tuple[int, _Shift, int]]] = {}
     for k, (i, j) in enumerate(bonds.tolist()):
         a, b, c = _shift(shifts, k)
@@ -91,11 +91,10 @@ def _paths_from(
     *,
     limit: int | None,
 ) -> dict[_Node, tuple[int, np.ndarray]]:
-    """Bonds apart and shares (n_bonds,) of the nodes reached, by breadth-first search.
+    """Distance in bonds and shares (n_bonds,) of the nodes reached, by breadth-first search.
 
-    Along the search, `n_paths` counts the shortest paths to a node and `usage` (n_bonds,) how
-    often each bond occurs in them: usage(v) = Σ_u [usage(u) + n_paths(u)·1_uv] over the nodes u
-    before v.
+    `n_paths` counts the shortest paths to a node, and `usage` (n_bonds,) how often each bond occurs
+    in them: usage(v) = Σ_u [usage(u) + n_paths(u)·1_uv] over the predecessors u of v.
     """
     start = (source, _HOME)
     level: dict[_Node, tuple[int, np.ndarray]] = {start: (1, np.zeros(n_bonds))}

@@ -1,4 +1,4 @@
-"""Do formation energies agree with the isolated atoms, stored in the file or inferred from it?"""
+"""Consistency of formation energies with isolated atoms, stored in a file or inferred from it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Atom = tuple[str, int]  # element symbol, formal charge
 
 @dataclass
 class Zero:
-    """Energies of atoms in hartree, known from the start or learned molecule by molecule.
+    """Energies of isolated atoms in hartree, stored in the file or inferred molecule by molecule.
 
-    Where a file states no isolated atoms, the zero of a molecule is its total minus its formation
-    energy, which must be a sum over its atoms, an ion being an atom of its own: each new
-    composition either extends the `basis` or is predicted by it. The basis holds at most one
+    Where a file does not store them, the zero of a molecule is its total minus its formation
+    energy. It must be a sum over the atoms, with ions as atoms of their own kind: each new
+    composition is either predicted by those in the `basis` or extends it. The basis has at most one
     composition per kind of atom, so it does not grow with the file.
     """
 
@@ -28,17 +28,20 @@ class Zero:
     n_predicted: int = 0
 
     def check(self, graph: Chem.Mol, total: np.ndarray, formation: np.ndarray) -> list[str]:
-        """What is wrong with a molecule's energies, total and formation (M,) in hartree."""
+        """Problems of a molecule's total and formation energies, each (M,) in hartree."""
         zeros = total - formation
         atoms = Counter((a.GetSymbol(), a.GetFormalCharge()) for a in graph.GetAtoms())
         if np.ptp(zeros) > self.tolerance:
             return [
                 f"total minus formation energy varies by {np.ptp(zeros):.2g} hartree between "
-                "conformations; it must be the same isolated atoms in each"
+                "conformations; it must be that of the same isolated atoms in each"
             ]
-        expected = self._expected(atoms, float(zeros[0]))
-        if isinstance(expected, str):
-            return [expected]
+        if self.stored is None:
+            expected = self._predict(atoms, float(zeros[0]))
+        elif missing := sorted({symbol for symbol, _ in atoms} - set(self.stored)):
+            return [f"no atomic energy stored for {', '.join(missing)}"]
+        else:
+            expected = sum(count * self.stored[symbol] for (symbol, _), count in atoms.items())
         if expected is None or abs(zeros[0] - expected) <= self.tolerance:
             return []
         return [
@@ -47,7 +50,7 @@ class Zero:
         ]
 
     def findings(self) -> list[tuple[str, str]]:
-        """Notes at the end: how far an inferred zero could be checked."""
+        """Notes on the whole file: how far an inferred zero could be checked."""
         if self.stored is not None or not self.basis:
             return []
         return [
@@ -55,16 +58,8 @@ class Zero:
                      "further molecules checked against it")
         ]  # fmt: skip
 
-    def _expected(self, atoms: Counter[Atom], zero: float) -> float | str | None:
-        """Sum of the isolated atoms; why there is none; None where it had to be learned."""
-        if self.stored is None:
-            return self._predict(atoms, zero)
-        missing = sorted({symbol for symbol, _ in atoms} - set(self.stored))
-        if missing:
-            return f"no atomic energy stored for {', '.join(missing)}"
-        return sum(count * self.stored[symbol] for (symbol, _), count in atoms.items())
-
     def _predict(self, atoms: Counter[Atom], zero: float) -> float | None:
+        """Zero that the basis implies; None where it had to be extended by this composition."""
         kinds = sorted({kind for known, _ in self.basis for kind in known} | set(atoms))
         target = np.array([atoms[kind] for kind in kinds], dtype=float)
         rows = np.array([[known[k] for k in kinds] for known, _ in self.basis], dtype=float)
@@ -78,10 +73,10 @@ class Zero:
 
 
 def stored_zero(energies: Mapping[str, float], tolerance: float) -> Zero:
-    """Zero of a file that states its isolated atoms, in hartree by element symbol."""
+    """Zero of a file that stores its isolated atoms, in hartree by element symbol."""
     return Zero(tolerance, stored=dict(energies))
 
 
 def inferred_zero(tolerance: float) -> Zero:
-    """Zero of a file that does not state its isolated atoms."""
+    """Zero of a file that does not store its isolated atoms."""
     return Zero(tolerance)

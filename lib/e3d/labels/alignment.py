@@ -1,13 +1,13 @@
-"""Align the zero of a cheap method's energies with that of DFT: one shift per element.
+"""Align the energy zero of a cheap method with that of DFT by one shift per element.
 
-Free atoms are wrong in GFN2-xTB, so its own isolated atoms are no zero for atomisation energies.
-Total energy alignment mends that: with counts n_a of element a, isolated-atom energies μ_a and
-binding energies D = E_DFT − Σ n_a μ_a^DFT (negative when bound) of molecules that both methods
-have, the shifts s_a minimise
+GFN2-xTB describes free atoms poorly, so its isolated atoms are not a useful zero of atomisation
+energies. Total energy alignment corrects this. Let n_a be the number of atoms of element a in a
+molecule, μ_a the energies of isolated atoms, and D = E_DFT − Σ n_a μ_a^DFT the binding energy,
+negative when bound. The shifts s_a minimise
 
     Σ_molecules [(E_xTB − Σ n_a (μ_a^xTB + s_a) − D) / n_atoms]²
 
-over training molecules alone, so that no held-out molecule enters the zero.
+over training molecules alone, so that no held-out molecule contributes to the zero.
 Reference: Shiota et al., arXiv:2412.13088.
 """
 
@@ -31,11 +31,11 @@ from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 
 class Alignment(NamedTuple):
-    """Result of `fit_alignment`, in eV by element symbol, and one row per molecule.
+    """Shifts and aligned energies of atoms in eV by element symbol, and the residuals of the fit.
 
-    Columns of `residuals`: data_set, molecule, smiles, fold, n_atoms, dft_eV, isolated_eV and
-    aligned_eV (binding energies, negative when bound: DFT's, and the method's with either zero),
-    residual_meV_per_atom (aligned minus DFT).
+    residuals: one row per molecule with data_set, molecule, smiles, fold, n_atoms, the binding
+    energies dft_eV, isolated_eV and aligned_eV (negative when bound; of DFT, and of the method with
+    either zero), and residual_meV_per_atom (aligned minus DFT).
     """
 
     shifts: dict[str, float]
@@ -44,12 +44,11 @@ class Alignment(NamedTuple):
 
 
 def fit_alignment(dft_paths: Iterable[str | Path], method: str = "gfn2") -> Alignment:
-    """Shifts of the isolated atoms of `method` that align its binding energies with DFT's.
+    """Shifts of the isolated atoms of `method` that align its binding energies with those of DFT.
 
-    `dft_paths` are data sets with relaxed geometries; a molecule that stands in several counts
-    once, as the first file has it. The energies of `method` are computed here.
-
-    Raises E3DError when the training molecules do not determine the shift of every element.
+    dft_paths: data sets with relaxed geometries, at which the energies of `method` are computed
+    here; a molecule that is in several counts once, as in the first. Raises E3DError when the
+    training molecules do not determine the shift of every element.
     """
     paths = [Path(path) for path in dft_paths]
     residuals, counts = _binding_energies(paths, method)
@@ -62,7 +61,7 @@ def fit_alignment(dft_paths: Iterable[str | Path], method: str = "gfn2") -> Alig
     if np.linalg.matrix_rank(matrix[training]) < len(elements):
         raise E3DError(
             f"{training.sum()} training molecules in {', '.join(map(str, paths))} do not determine "
-            f"one shift for each of {', '.join(elements)}; add molecules of other compositions"
+            f"a shift for each of {', '.join(elements)}; add molecules of other compositions"
         )
     excess = (residuals["isolated_eV"] - residuals["dft_eV"]).to_numpy()
     shifts, *_ = np.linalg.lstsq(
@@ -77,7 +76,7 @@ def fit_alignment(dft_paths: Iterable[str | Path], method: str = "gfn2") -> Alig
 
 
 def _binding_energies(paths: list[Path], method: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """DFT binding energy and total energy of `method` per molecule, and its element counts."""
+    """DFT binding energy and total energy of `method` per molecule, and the element counts."""
     rows, counts, seen = [], [], set()
     for path in paths:
         with Dataset(path) as dataset:
@@ -99,10 +98,11 @@ def _binding_energies(paths: list[Path], method: str) -> tuple[pd.DataFrame, pd.
 
 
 def residual_summary(residuals: pd.DataFrame) -> pd.DataFrame:
-    """Residuals in meV/atom by fold: n_molecules, rmse, median_abs, rmse_isolated.
+    """Residuals in meV/atom of training and of held-out molecules.
 
-    `rmse_isolated` is the root mean square with the method's own isolated atoms as zero; the median
-    absolute residual stands beside the root mean square, which single molecules dominate.
+    Columns: fold (`train`, `held out`), n_molecules, rmse, median_abs (the median absolute
+    residual, since few molecules dominate the root mean square), and rmse_isolated, the root mean
+    square with the method's own isolated atoms as zero.
     """
     isolated = 1000 * (residuals["isolated_eV"] - residuals["dft_eV"]) / residuals["n_atoms"]
     held_out = np.where(residuals["fold"] == "train", "train", "held out")
@@ -125,7 +125,7 @@ def _root_mean_square(values: pd.Series) -> float:
 
 
 def write_alignment(path: str | Path, aligned: dict[str, float]) -> None:
-    """Set the aligned zero (eV by element) of a data set, atomically.
+    """Store the aligned zero, in eV by element symbol, in a data set, atomically.
 
     Raises E3DError when an element of the data set has no aligned energy.
     """
@@ -134,7 +134,7 @@ def write_alignment(path: str | Path, aligned: dict[str, float]) -> None:
     if missing:
         raise E3DError(
             f"{path}: no aligned energy for {', '.join(missing)}; align with DFT data of molecules "
-            "that hold these elements"
+            "that contain these elements"
         )
     text = json.dumps({symbol: value / EV_PER_HARTREE for symbol, value in aligned.items()})
     with saving(path, source=path) as file:

@@ -1,8 +1,8 @@
 """Enumerate small closed-shell molecules by growing molecular graphs with RDKit.
 
-Every neutral graph reached from a single heavy atom by three moves (attach an atom, close a ring,
-raise a bond order) is generated once, by canonical SMILES; chemically hopeless ones are removed by
-the SMARTS patterns of `FORBIDDEN`.
+Every neutral graph that three moves (attach an atom, close a ring, raise a bond order) reach from a
+single heavy atom is generated once, as a canonical SMILES. Implausible ones are removed by the
+SMARTS patterns in `FORBIDDEN`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from e3d.errors import E3DError
 
 ORGANIC = ("C", "N", "O")
 MINOR = ("F", "Si", "S", "Cl")
-#: Patterns that are unstable, or that RDKit embeds but GFN2-xTB rearranges at once.
+#: SMARTS of unstable structures, and of ones that RDKit embeds but GFN2-xTB rearranges.
 FORBIDDEN = {
     "chain of three heteroatoms": "[#7,#8,#16,F,Cl]~[#7,#8,#16]~[#7,#8,#16,F,Cl]",
     "halogen on a heteroatom": "[F,Cl]~[#7,#8,#16,F,Cl]",
@@ -39,7 +39,7 @@ _FORBIDDEN = [Chem.MolFromSmarts(smarts) for smarts in FORBIDDEN.values()]
 
 
 def _finish(editable: Chem.RWMol) -> str | None:
-    """Canonical SMILES of an edited graph, or None where it breaks a valence or a rule."""
+    """Canonical SMILES of an edited graph; None if it exceeds a valence or is forbidden."""
     molecule = editable.GetMol()
     try:
         with rdBase.BlockLogs():
@@ -58,7 +58,7 @@ def _kekulized(smiles: str) -> Chem.Mol:
 
 
 def attachments(smiles: str, elements: Sequence[str]) -> Iterator[str]:
-    """Molecules with one more heavy atom, single-bonded to any atom that still has hydrogens."""
+    """Molecules with one more heavy atom, singly bonded to any atom that has a hydrogen."""
     molecule = _kekulized(smiles)
     for atom in molecule.GetAtoms():
         if atom.GetTotalNumHs() == 0:
@@ -71,7 +71,7 @@ def attachments(smiles: str, elements: Sequence[str]) -> Iterator[str]:
 
 
 def closures(smiles: str) -> Iterator[str]:
-    """Molecules with two hydrogens fewer: one ring closed or one bond order raised."""
+    """Molecules with two fewer hydrogens: one ring closed or one bond order raised."""
     molecule = _kekulized(smiles)
     free = [a.GetIdx() for a in molecule.GetAtoms() if a.GetTotalNumHs() > 0]
     for position, i in enumerate(free):
@@ -94,7 +94,7 @@ def _is_wanted(smiles: str, *, max_minor: int, max_rings: int) -> bool:
 
 
 def _saturate(parents: set[str], **limits: int) -> set[str]:
-    """All molecules reached from `parents` by closing rings and raising bond orders."""
+    """All molecules that closing rings and raising bond orders reach from `parents`."""
     known, frontier = set(parents), set(parents)
     while frontier:
         frontier = {
@@ -116,32 +116,17 @@ def enumerate_molecules(
 ) -> list[str]:
     """Canonical SMILES of `n_molecules` distinct molecules, small ones first.
 
-    Each generation grows from at most `beam` randomly drawn parents, so sizes are enumerated
-    completely until a generation exceeds it (there are 868 molecules of four heavy atoms).
-    Molecules are then taken by size, all of a small size before any of the next, except that of
-    those with F, Si, S or Cl only the share `minor_fraction` is kept; the largest size is filled by
-    a random draw.
+    Each generation, of one more heavy atom, grows from at most `beam` randomly drawn parents, so
+    that sizes are enumerated completely until one of them exceeds it (there are 868 molecules of
+    four heavy atoms). Molecules are taken in the order of their size, and at random within the
+    largest size; `minor_fraction` of them contain F, Si, S or Cl.
 
     Raises E3DError when fewer molecules exist than were asked for.
     """
-    rng = np.random.default_rng(seed)
     limits = {"max_minor": max_minor, "max_rings": max_rings}
-    generation = _saturate(
-        {Chem.CanonSmiles(f"[{e}H4]" if e == "Si" else e) for e in (*ORGANIC, "Si", "S")}, **limits
-    )
-    pools = {False: sorted(generation), True: []}
-    pools[True] = [s for s in pools[False] if _has_minor(s)]
-    pools[False] = [s for s in pools[False] if not _has_minor(s)]
-    for _ in range(2, max_heavy_atoms + 1):
-        parents = _draw(sorted(generation), beam, rng)
-        grown = {
-            new
-            for old in parents
-            for new in attachments(old, ORGANIC + MINOR)
-            if _is_wanted(new, **limits)
-        }
-        generation = _saturate(grown, **limits)
-        for smiles in _draw(sorted(generation), len(generation), rng):
+    pools: dict[bool, list[str]] = {False: [], True: []}
+    for generation in _generations(max_heavy_atoms, beam, np.random.default_rng(seed), **limits):
+        for smiles in generation:
             pools[_has_minor(smiles)].append(smiles)
     n_minor = round(minor_fraction * n_molecules)
     chosen = pools[True][:n_minor] + pools[False][: n_molecules - n_minor]
@@ -151,6 +136,24 @@ def enumerate_molecules(
             f"{len(chosen)}; raise max_heavy_atoms or beam, or ask for fewer"
         )
     return sorted(chosen, key=lambda s: (Chem.MolFromSmiles(s).GetNumAtoms(), s))
+
+
+def _generations(
+    max_heavy_atoms: int, beam: int, rng: np.random.Generator, **limits: int
+) -> Iterator[list[str]]:
+    """All molecules of one heavy atom, then of two and so on, those in random order."""
+    seeds = {Chem.CanonSmiles(f"[{e}H4]" if e == "Si" else e) for e in (*ORGANIC, "Si", "S")}
+    generation = _saturate(seeds, **limits)
+    yield sorted(generation)
+    for _ in range(2, max_heavy_atoms + 1):
+        grown = {
+            new
+            for old in _draw(sorted(generation), beam, rng)
+            for new in attachments(old, ORGANIC + MINOR)
+            if _is_wanted(new, **limits)
+        }
+        generation = _saturate(grown, **limits)
+        yield _draw(sorted(generation), len(generation), rng)
 
 
 def _has_minor(smiles: str) -> bool:
@@ -163,10 +166,10 @@ def _draw(items: list[str], count: int, rng: np.random.Generator) -> list[str]:
 
 
 def bulk_molecules(n_molecules: int, required: Iterable[str | Path], **options: Any) -> list[str]:
-    """Enumerated molecules, with those of other files added where they are missing.
+    """Enumerated molecules and all those of other files: canonical SMILES, short ones first.
 
-    required: data sets (`.h5`) and tables with a column `smiles` (`.csv`); options are those of
-    `enumerate_molecules`. Canonical SMILES, short ones first.
+    required: data sets (`.h5`) and tables with a column `smiles` (`.csv`); options: those of
+    `enumerate_molecules`.
     """
     chosen = set(enumerate_molecules(n_molecules, **options)) | _held_by(required)
     return sorted(chosen, key=_short_first)
@@ -175,16 +178,16 @@ def bulk_molecules(n_molecules: int, required: Iterable[str | Path], **options: 
 def draw_for_training(
     molecules: Iterable[str], n_drawn: int, exclude: Iterable[str | Path], *, seed: int
 ) -> list[str]:
-    """A random draw of `n_drawn` molecules of the training fold that no file of `exclude` holds.
+    """A random draw of `n_drawn` molecules of the training fold that are in no file of `exclude`.
 
-    molecules: canonical SMILES; exclude: files as in `bulk_molecules`. Canonical SMILES, short ones
-    first. Raises E3DError when fewer molecules are left than were asked for.
+    molecules: canonical SMILES; exclude: files as for `bulk_molecules`. Returns canonical SMILES,
+    short ones first. Raises E3DError when fewer molecules are left than were asked for.
     """
     left = sorted(s for s in set(molecules) - _held_by(exclude) if fold(s) == "train")
     if len(left) < n_drawn:
         raise E3DError(
-            f"asked for {n_drawn} molecules of the training fold, {len(left)} are left after those "
-            "excluded; enumerate more (n_molecules), or ask for fewer"
+            f"asked for {n_drawn} molecules of the training fold, {len(left)} remain after the "
+            "exclusions; enumerate more (n_molecules), or ask for fewer"
         )
     return sorted(_draw(left, n_drawn, np.random.default_rng(seed)), key=_short_first)
 

@@ -1,7 +1,7 @@
-"""Fragment bond dissociation energies: E(A•) + E(B•) − E(AB), everything relaxed, by DFT.
+"""Fragment bond dissociation energies: E(A•) + E(B•) − E(AB) of relaxed species, by DFT.
 
-The conventional route to a BDE, beside which the emergent one is held. Geometries are relaxed with
-ωB97M-D3(BJ)/def2-SVP, energies are ωB97M-D3(BJ)/def2-TZVP at those geometries.
+This is the conventional route to a BDE, with which the emergent one is compared. Geometries are
+relaxed with ωB97M-D3(BJ)/def2-SVP; energies at them are ωB97M-D3(BJ)/def2-TZVP.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 
 @dataclass(frozen=True)
 class Dissociation:
-    """One way to break a molecule (canonical SMILES) in two: bond i–j and the two radicals.
+    """The dissociation of a bond i–j into two radicals.
 
-    i, j: atom indices in `molecule.parse_smiles(parent)`; fragments: canonical SMILES, sorted.
+    parent: canonical SMILES of the molecule; i, j: atom indices in `bonding.parse_smiles(parent)`;
+    fragments: canonical SMILES of the radicals, sorted.
     """
 
     parent: str
@@ -42,10 +43,9 @@ class Dissociation:
 
 
 def dissociations(smiles: str, classes: Iterable[str]) -> Iterator[Dissociation]:
-    """The bonds of a molecule that break it into two radicals, one of each kind of equivalent ones.
+    """Dissociations of the acyclic single bonds of a molecule whose class is among `classes`.
 
-    Single bonds outside rings whose class is among `classes`; bonds that leave the same radicals
-    count as equivalent.
+    Of bonds that are equivalent, in that they leave the same radicals, the first alone.
     """
     smiles = canonical_smiles(smiles)
     seen = set()
@@ -56,7 +56,7 @@ def dissociations(smiles: str, classes: Iterable[str]) -> Iterator[Dissociation]
 
 
 def breakable_bonds(molecules: Iterable[Molecule], classes: Iterable[str]) -> pd.DataFrame:
-    """All bonds of data-set molecules that `dissociations` would break, equivalent ones too.
+    """All bonds of data-set molecules that `dissociations` considers, equivalent ones included.
 
     Columns: molecule (name), smiles (canonical), i, j (atoms in the order of the data set, i < j),
     class, fragments (the two radicals, joined by " + ").
@@ -96,22 +96,21 @@ def _parts(graph: Chem.Mol, i: int, j: int) -> tuple[Chem.Mol, ...]:
 
 
 def radical_smiles(graph: Chem.Mol) -> str:
-    """Canonical SMILES of a fragment without explicit hydrogens, `[H]` for the atom."""
-    with rdBase.BlockLogs():  # RDKit warns of the hydrogen atom
+    """Canonical SMILES of a fragment without explicit hydrogens; `[H]` for the hydrogen atom."""
+    with rdBase.BlockLogs():  # RDKit warns about the hydrogen atom
         return Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(graph), isomericSmiles=False))
 
 
 def unpaired_electrons(smiles: str) -> int:
-    """Unpaired electrons of a species as its SMILES has them."""
+    """Number of unpaired electrons of a species, by its SMILES."""
     return sum(a.GetNumRadicalElectrons() for a in bonding.parse_smiles(smiles).GetAtoms())
 
 
 def relaxed(smiles: str) -> Atoms:
-    """A species at its minimum, with `smiles`, `unpaired`, `energy` (eV) and ⟨S²⟩ in `info`.
+    """A species at its DFT minimum; `info`: smiles, unpaired, energy_eV and spin_square ⟨S²⟩.
 
-    The minimum is that nearest to RDKit's conformer, relaxed first with GFN2-xTB, whose saddle
-    points are left. Raises E3DError when it rearranges, or when a relaxation or an SCF does not
-    converge.
+    RDKit's conformer is relaxed to a true minimum of GFN2-xTB and from there with DFT. Raises
+    E3DError when the species rearranges, or a relaxation or an SCF does not converge.
     """
     graph = bonding.parse_smiles(smiles)
     unpaired = unpaired_electrons(smiles)
@@ -123,7 +122,7 @@ def relaxed(smiles: str) -> Atoms:
         positions = relax_to_minimum(numbers, positions, fmax=0.05, unpaired=unpaired)
         positions = relax_wb97m(numbers, positions, unpaired=unpaired)
         if not bonding.keeps_its_bonds(graph, positions):
-            raise E3DError(f"{smiles}: its bonds change on relaxation; it is no minimum")
+            raise E3DError(f"{smiles}: its bonds change on relaxation, so it has no such minimum")
     mean_field = kohn_sham(numbers, positions / ANGSTROM_PER_BOHR, unpaired=unpaired)
     energy = converged_energy(mean_field) * EV_PER_HARTREE
     spin = float(mean_field.spin_square()[0]) if unpaired else 0.0
@@ -139,10 +138,10 @@ def label_species(
     n_workers: int | None = None,
     progress: bool = True,
 ) -> dict[str, str]:
-    """Relax species (SMILES) and write them to one extended XYZ file.
+    """Relax species (SMILES) and write them to one extended XYZ file; an interrupted call resumes.
 
-    An interrupted call resumes. Returns the species left out, with the reason of each. Raises
-    E3DError as `map_resumable` does.
+    calculate: relaxes one species. Returns the species left out with their reasons. Raises E3DError
+    as `map_resumable` does.
     """
     names = sorted(set(species), key=lambda s: (bonding.parse_smiles(s).GetNumAtoms(), s))
     left_out = map_resumable(partial(_write, calculate), names, Path(out), _join, unit="species",
@@ -160,9 +159,9 @@ def _write(calculate: Callable[[str], Atoms], smiles: str, path: Path) -> None:
 
 
 def read_species(path: str | Path) -> pd.DataFrame:
-    """Relaxed species by canonical SMILES: columns energy_eV, unpaired, spin_square.
+    """Relaxed species, indexed by canonical SMILES: columns energy_eV, unpaired, spin_square.
 
-    Raises E3DError when the file is missing or holds a species without an energy.
+    Raises E3DError when the file is missing or has a species without an energy.
     """
     try:
         images = ase.io.read(path, index=":", format="extxyz")
@@ -170,16 +169,16 @@ def read_species(path: str | Path) -> pd.DataFrame:
         rows = [{key: image.info[key] for key in keys} for image in images]
     except (OSError, KeyError, ValueError) as error:
         raise E3DError(
-            f"{path} is missing or no file of relaxed species ({error}); `make pull` fetches the "
-            "project's"
+            f"{path} is missing or no file of relaxed species ({error}); `make pull` fetches that "
+            "of the project"
         ) from error
     return pd.DataFrame(rows).set_index("smiles")
 
 
 def fragment_bdes(bonds: Iterable[Dissociation], species: pd.DataFrame) -> pd.DataFrame:
-    """One row per dissociation whose three species are known, BDE in kcal/mol, positive if bound.
+    """BDEs in kcal/mol, positive when bound, of the dissociations whose three species are known.
 
-    species as of `read_species`. Columns: smiles (canonical, of the parent), class, fragments,
+    species: as of `read_species`. Columns: smiles (canonical, of the parent), class, fragments,
     fragment_bde_kcal_per_mol.
     """
     rows = []

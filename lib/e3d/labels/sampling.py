@@ -1,4 +1,4 @@
-"""Draw conformations of a molecule: its GFN2-xTB minimum, then Langevin dynamics from there."""
+"""Sample conformations of a molecule: its GFN2-xTB minimum, and Langevin dynamics from there."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from e3d.errors import E3DError
 
 @dataclass(frozen=True)
 class Sampling:
-    """How conformations are drawn: the GFN2-xTB minimum, then Langevin dynamics from it.
+    """How conformations are sampled: the GFN2-xTB minimum, and Langevin dynamics from there.
 
-    Dynamics starts from the minimum with momenta drawn at twice the temperature (half of that
-    energy becomes potential energy) and stops when a bond exceeds `max_stretch` times its relaxed
-    length.
+    Dynamics starts with momenta drawn at twice the temperature, since half of that energy becomes
+    potential energy, and stops when a bond exceeds `max_stretch` times its relaxed length.
     """
 
     temperatures_K: tuple[int, ...] = (300, 600, 1000)
@@ -33,10 +32,10 @@ class Sampling:
 
 
 def sample(smiles: str, settings: Sampling) -> Molecule:
-    """Unlabelled conformations of a molecule: relaxed, then frames of Langevin dynamics.
+    """Conformations of a molecule without labels: relaxed, then frames of Langevin dynamics.
 
     Raises E3DError when the molecule is not neutral and closed-shell, cannot be embedded, does not
-    relax, or rearranges: then its geometry is not a geometry of that SMILES.
+    relax, or rearranges, so that its geometry no longer is one of the SMILES.
     """
     graph = bonding.parse_smiles(smiles)
     bonding.check_closed_shell(graph)

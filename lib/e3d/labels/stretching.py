@@ -1,8 +1,9 @@
 """Stretch curves of bonds by broken-symmetry DFT, rigid and relaxed.
 
-A closed-shell determinant cannot break a bond into radicals. Here the spins of a singlet may part:
-the SCF begins at the largest distance from the high-spin state with one fragment's spins turned
-over, follows the curve inwards, and is checked for stability on the way.
+A closed-shell determinant cannot dissociate into radicals, so the singlet is unrestricted here. At
+the largest distance the SCF starts from the high-spin state with the spins of one fragment flipped;
+each shorter length starts from the density of the one before, and every solution is checked for
+stability.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ SMALL, LARGE = "def2-svp", "def2-tzvp"
 
 @dataclass(frozen=True)
 class Stretch:
-    """One bond to be stretched: the first of its class in a molecule.
+    """A bond to be stretched.
 
     numbers (N,), positions (N, 3) in Å: the molecule at its minimum; i, j: the bond; moved: the
-    atoms on the side of j; order: electron pairs that part; lengths: r in Å, ascending; relaxed:
-    whether all else relaxes at each length.
+    atoms on the side of j; order: number of electron pairs that are broken; lengths: r in Å;
+    relaxed: whether everything but r relaxes at each length.
     """
 
     smiles: str
@@ -58,19 +59,20 @@ class Stretch:
 
     @property
     def equilibrium(self) -> float:
-        """Length of the bond at the minimum, Å."""
+        """Length of the bond at the minimum in Å."""
         return float(np.linalg.norm(self.positions[self.i] - self.positions[self.j]))
 
     @property
     def name(self) -> str:
-        """What tells this curve from others."""
+        """Molecule, bond class and kind of the curve."""
         return f"{self.smiles} {self.bond_class} {'relaxed' if self.relaxed else 'rigid'}"
 
 
 def lengths(
     equilibrium: float, fractions: Sequence[float], largest: float, n_beyond: int
 ) -> tuple[float, ...]:
-    """Lengths of a curve in Å: `fractions` of the equilibrium length, then evenly to `largest`."""
+    """Lengths of a curve in Å, ascending: `fractions` of the equilibrium length, and beyond the
+    largest of them `n_beyond` evenly spaced ones up to `largest` Å."""
     near = equilibrium * np.asarray(sorted(fractions))
     return (*near.tolist(), *np.linspace(near[-1], largest, n_beyond + 1)[1:].tolist())
 
@@ -84,9 +86,9 @@ def stretch(
     n_beyond: int = 0,
     relaxed: bool = False,
 ) -> Stretch:
-    """The first bond of a class of a data-set molecule; the rest as for `lengths`.
+    """The first bond of a class in a data-set molecule, as a curve with `lengths`.
 
-    Raises E3DError when there is none that, broken, leaves two fragments.
+    Raises E3DError when no bond of that class leaves two fragments.
     """
     graph = bonding.from_mapped_smiles(entry.smiles)
     positions = entry.relaxed.positions[0]
@@ -113,12 +115,12 @@ def stretched(job: Stretch, positions: np.ndarray, length: float) -> np.ndarray:
 
 
 def curve(job: Stretch) -> list[Atoms]:
-    """Geometries along the curve in order of their length, by DFT.
+    """Geometries along the curve in the order of their lengths, with DFT energies.
 
-    `info`: name, smiles, class, i, j, relaxed, length_A, equilibrium_A (of the molecule),
-    energy_eV (ωB97M-D3(BJ)/def2-TZVP of the broken-symmetry singlet) and spin_square ⟨S²⟩, zero
-    where the spins are paired. Relaxed geometries are of def2-SVP. Raises E3DError when an SCF or
-    a relaxation does not converge.
+    `info`: name, smiles, class, i, j, relaxed, length_A, equilibrium_A (of the bond in the
+    molecule), energy_eV (ωB97M-D3(BJ)/def2-TZVP of the broken-symmetry singlet) and spin_square
+    ⟨S²⟩, zero where all spins are paired. Geometries relax with def2-SVP. Raises E3DError when an
+    SCF or a relaxation does not converge.
     """
     images = []
     positions, density, coarse = job.positions, None, None
@@ -137,36 +139,38 @@ def curve(job: Stretch) -> list[Atoms]:
         )
         energy = stable_energy(mean_field, density) * EV_PER_HARTREE
         density = np.asarray(mean_field.make_rdm1())
-        images.append(Atoms(job.numbers, positions, info={
-            "name": job.name, "smiles": job.smiles, "class": job.bond_class, "i": job.i,
-            "j": job.j, "relaxed": job.relaxed, "length_A": float(length),
-            "equilibrium_A": job.equilibrium, "energy_eV": energy,
-            "spin_square": float(mean_field.spin_square()[0]),
-        }))  # fmt: skip
+        info = {"length_A": float(length), "equilibrium_A": job.equilibrium, "energy_eV": energy,
+                "spin_square": float(mean_field.spin_square()[0])}  # fmt: skip
+        images.append(Atoms(job.numbers, positions, info=_identity(job) | info))
     return images[::-1]
+
+
+def _identity(job: Stretch) -> dict[str, Any]:
+    return {"name": job.name, "smiles": job.smiles, "class": job.bond_class, "i": job.i, "j": job.j,
+            "relaxed": job.relaxed}  # fmt: skip
 
 
 def broken_symmetry_guess(job: Stretch, positions: np.ndarray, basis: str) -> np.ndarray:
     """Density matrices (2, n, n) of a singlet whose fragments have opposite spins.
 
-    From the high-spin state, with the spins of the side of j exchanged. Raises E3DError when the
-    SCF of the high-spin state does not converge.
+    They are those of the high-spin state with the spins flipped on the side of j. positions (N, 3)
+    in Å. Raises E3DError when the SCF of the high-spin state does not converge.
     """
     mean_field = kohn_sham(
         job.numbers, positions / ANGSTROM_PER_BOHR, unpaired=2 * job.order, basis=basis
     )
     open_shell_energy(mean_field)
     up, down = mean_field.make_rdm1()
-    there = np.isin(atom_of_each_orbital(mean_field.mol), job.moved)
-    both, turned = np.ix_(there, there), (np.asarray(up).copy(), np.asarray(down).copy())
-    turned[0][both], turned[1][both] = down[both], up[both]
-    for mixed in (np.ix_(there, ~there), np.ix_(~there, there)):
-        turned[0][mixed] = turned[1][mixed] = (up[mixed] + down[mixed]) / 2
-    return np.stack(turned)
+    moved = np.isin(atom_of_each_orbital(mean_field.mol), job.moved)
+    inside, flipped = np.ix_(moved, moved), (np.asarray(up).copy(), np.asarray(down).copy())
+    flipped[0][inside], flipped[1][inside] = down[inside], up[inside]
+    for mixed in (np.ix_(moved, ~moved), np.ix_(~moved, moved)):
+        flipped[0][mixed] = flipped[1][mixed] = (up[mixed] + down[mixed]) / 2
+    return np.stack(flipped)
 
 
 class _Singlet(Calculator):
-    """A singlet whose spins may part, each SCF beginning with the density of the last."""
+    """An unrestricted singlet; each SCF starts from the density of the one before."""
 
     def __init__(self, density: np.ndarray) -> None:
         super().__init__()
@@ -188,12 +192,12 @@ class _Singlet(Calculator):
 def _relaxed(
     job: Stretch, positions: np.ndarray, density: np.ndarray, fmax: float = 0.1, steps: int = 60
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The minimum at this length of the bond, to `fmax` eV/Å, and its density."""
+    """The minimum at this length of the bond, to `fmax` eV/Å, and its density matrices."""
     atoms = Atoms(job.numbers, positions)
     if len(atoms) == 2:
         return positions, density
     atoms.set_constraint(FixBondLength(job.i, job.j))
-    # the density of another length may lead to an excited state, which would tear other bonds
+    # the density of another length may lead to an excited state, in which other bonds would break
     mean_field = kohn_sham(
         job.numbers, positions / ANGSTROM_PER_BOHR, basis=SMALL, unrestricted=True
     )
@@ -203,8 +207,8 @@ def _relaxed(
     if not BFGS(atoms, logfile=None, maxstep=0.1).run(fmax=fmax, steps=steps):
         length = atoms.get_distance(job.i, job.j)
         raise E3DError(
-            f"{job.name}: no minimum within {steps} steps at {length:.2f} Å; fragments far apart "
-            "may have a flat surface, leave out the largest lengths"
+            f"{job.name}: no minimum within {steps} steps at {length:.2f} Å; the energy surface of "
+            "distant fragments may be flat, leave out the largest lengths"
         )
     return atoms.positions, calculator.density
 
@@ -218,7 +222,7 @@ def label_stretches(
 ) -> dict[str, str]:
     """Write the curves of all jobs to one extended XYZ file; an interrupted call resumes.
 
-    Returns the curves left out, with the reason of each. Raises E3DError as `map_resumable` does.
+    Returns the curves left out with their reasons. Raises E3DError as `map_resumable` does.
     """
     left_out = map_resumable(
         _write, jobs, Path(out), _join, key=_key, unit="curve", n_workers=n_workers,
@@ -233,7 +237,7 @@ def _join(paths: list[Path], new: Path) -> None:
 
 
 def _key(job: Stretch) -> str:
-    """Tells apart curves of one bond at other lengths, so that none is taken for another."""
+    """Distinguishes curves of the same bond with different lengths."""
     return f"{job.name} {job.lengths}"
 
 
