@@ -215,6 +215,7 @@ def test_reading_gives_the_numbers_that_were_written(
     )
     folder = tmp_path_factory.mktemp("nulls") / "dft"
     nulls.write_nulls(folder, written)
+    nulls.write_scale_factors(folder, written.untrained)
     same(nulls.read_nulls(folder), written)
     np.testing.assert_equal(asdict(nulls.read_pair(folder / "pair.json")), asdict(written.pair))
 
@@ -224,7 +225,8 @@ def folder(tmp_path: Path) -> Path:
     fitted = additive.Additive({"C-H": -4.0}, {"C-H": 0.1}, {"C-H": 3}, 0.1)
     coefficients = {("C", "H"): np.ones(len(KNOTS) - 1)}
     potential = pair.PairPotential(KNOTS, coefficients, 1.0)
-    nulls.write_nulls(tmp_path, nulls.FittedNulls(fitted, potential, {"untrained-s0": 2.0}, ZERO))
+    nulls.write_nulls(tmp_path, nulls.FittedNulls(fitted, potential, {}, ZERO))
+    nulls.write_scale_factors(tmp_path, {"untrained-s0": 2.0})
     return tmp_path
 
 
@@ -235,7 +237,7 @@ def test_a_missing_or_damaged_file_is_named(folder: Path, name: str, text: str |
     path.unlink()
     if text is not None:
         path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(E3DError, match=rf"{name}\.json.*stage `nulls`") as caught:
+    with pytest.raises(E3DError, match=rf"{name}\.json.*the stage") as caught:
         nulls.read_nulls(folder)
     assert "\n" not in str(caught.value)
 

@@ -1,30 +1,16 @@
-"""Allegro models: build, save and load them without pickle.
-
-A checkpoint is a folder: `model.yaml` (the architecture with every data-dependent number resolved),
-`weights.safetensors`, `history.csv`, and `weights-STEP.safetensors` where weights were kept on the
-way.
-"""
+"""Allegro models: built from an architecture, loaded from a checkpoint, with random weights."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from e3d.errors import E3DError
-
-#: Written into every model.yaml; raised when the layout of a checkpoint folder changes.
-FORMAT = 1
-_VERSIONED = ("torch", "nequip", "nequip-allegro", "e3nn", "lightning")
+from e3d.models.checkpoint import one_line, read_metadata, read_weights, weights_file
 
 
 @dataclass(frozen=True)
@@ -68,8 +54,10 @@ def from_checkpoint(
 
     Only the shifts are those of `architecture`: the zero of the energy belongs to the new labels.
     """
+    folder = Path(checkpoint)
+    metadata = read_metadata(folder)
     module = build(architecture, compile_mode=compile_mode)
-    _load_weights(module, Path(checkpoint), keep=("energy_scale_shift.shifts",))
+    _load_weights(module, folder, metadata, keep=("energy_scale_shift.shifts",))
     return module
 
 
@@ -83,13 +71,13 @@ def load_model(
 ) -> Model:
     """Load a checkpoint folder, or, with `trust`, a `.ckpt` or `.nequip.zip` made elsewhere.
 
-    step: the weights kept after so many gradient steps (default: those at the end).
+    trust: load what can run any code that its author chose. That is a `.ckpt` or `.nequip.zip`,
+    which are pickles, and a checkpoint folder whose architecture is none of this project's, see
+    `architecture.check`. step: the weights kept after so many gradient steps (default: those at the
+    end). dtype: converts a checkpoint folder's weights, e.g. to float64 for strict tests. device:
+    default the GPU where there is one.
 
-    The latter two are pickles: loading one runs whatever code its author put inside. `dtype`
-    converts a checkpoint folder's weights, e.g. to float64 for strict tests. device: default the
-    GPU where there is one.
-
-    Raises E3DError when the checkpoint is missing, damaged, untrusted, or when its weights do not
+    Raises E3DError when the checkpoint is missing, damaged or untrusted, or when its weights do not
     fit its architecture.
     """
     path = Path(path)
@@ -98,7 +86,7 @@ def load_model(
         raise E3DError(f"checkpoint {path} does not exist; `make pull` fetches the project's")
     if path.is_file():
         return _load_foreign(path, trust=trust, device=device)
-    metadata = read_metadata(path)
+    metadata = read_metadata(path, trust=trust)
     architecture = dict(metadata["architecture"])
     if dtype is not None:
         architecture["model_dtype"] = str(dtype).removeprefix("torch.")
@@ -107,52 +95,23 @@ def load_model(
     except Exception as error:  # nequip's builders raise whatever their arguments meet
         raise E3DError(
             f"{path / 'model.yaml'}: no model can be built from its architecture "
-            f"({_one_line(error)}); was it edited?"
+            f"({one_line(error)}); was it edited?"
         ) from error
-    _load_weights(module, path, step=step)
+    _load_weights(module, path, metadata, step=step)
     name = path.name if step is None else f"{path.name}-step-{step}"
     return _as_model(name, module, device, metadata | {"architecture": architecture})
 
 
-def snapshot_steps(folder: str | Path) -> list[int]:
-    """Gradient steps after which a checkpoint folder kept weights, in order."""
-    return sorted(int(f.stem.split("-")[1]) for f in Path(folder).glob("weights-*.safetensors"))
-
-
-def read_metadata(folder: Path) -> dict[str, Any]:
-    """Content of a checkpoint folder's model.yaml. Raises E3DError when missing or malformed."""
-    file = folder / "model.yaml"
-    try:
-        metadata = yaml.safe_load(file.read_text())
-    except FileNotFoundError:
-        raise E3DError(
-            f"{folder} is no checkpoint: it has no model.yaml; was its training interrupted?"
-        ) from None
-    except yaml.YAMLError as error:
-        raise E3DError(f"{file} is not valid YAML: {_one_line(error)}") from error
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("architecture"), dict):
-        raise E3DError(f"{file} has no section 'architecture'; it was not written by E3D")
-    if metadata.get("format") != FORMAT:
-        raise E3DError(
-            f"{file} has format {metadata.get('format')!r}, this version reads {FORMAT}; "
-            "use the version of E3D that wrote it"
-        )
-    return metadata
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _load_weights(
-    module: torch.nn.Module, folder: Path, keep: tuple[str, ...] = (), step: int | None = None
+    module: torch.nn.Module,
+    folder: Path,
+    metadata: dict[str, Any],
+    *,
+    keep: tuple[str, ...] = (),
+    step: int | None = None,
 ) -> None:
     """Copy the stored weights into `module`, except those whose name ends in one of `keep`."""
-    file = folder / ("weights.safetensors" if step is None else f"weights-{step}.safetensors")
-    try:
-        stored = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise E3DError(f"{file} is missing or damaged ({error}); pull it again") from error
+    stored = read_weights(folder, metadata, step=step)
     own = module.state_dict()
     wrong = [
         f"{name} is {list(stored[name].shape) if name in stored else 'missing'}, "
@@ -162,8 +121,8 @@ def _load_weights(
     ]
     if wrong:
         raise E3DError(
-            f"{file} does not fit {folder / 'model.yaml'}: {wrong[0]} ({len(wrong)} such tensors); "
-            "the two files are of different models"
+            f"{weights_file(folder, step)} does not fit its model.yaml: {wrong[0]} ({len(wrong)} "
+            "such tensors); the two files are of different models"
         )
     kept = {name: own[name] for name in own if name.endswith(keep)} if keep else {}
     module.load_state_dict(stored | kept)
@@ -212,7 +171,7 @@ def _load_foreign(path: Path, *, trust: bool, device: str | torch.device) -> Mod
         module = load_saved_model(str(path))
     except Exception as error:
         raise E3DError(
-            f"{path} cannot be loaded by nequip {version('nequip')}: {_one_line(error)}; expected "
+            f"{path} cannot be loaded by nequip {version('nequip')}: {one_line(error)}; expected "
             "a `.ckpt` of nequip-train or a `.nequip.zip` of nequip-package"
         ) from error
     return _as_model(path.stem, module, device, {})
@@ -228,53 +187,3 @@ def untrained(model: Model, *, seed: int) -> Model:
     architecture = model.metadata["architecture"] | {"seed": seed}
     module = build(architecture)
     return _as_model(f"untrained-s{seed}", module, model.device, model.metadata)
-
-
-def save_checkpoint(
-    folder: str | Path,
-    module: torch.nn.Module,
-    architecture: dict[str, Any],
-    *,
-    dataset: dict[str, Any],
-    training: dict[str, Any],
-    cost: dict[str, Any],
-    history: str,
-    snapshots: Sequence[Path] = (),
-) -> None:
-    """Write a checkpoint folder, complete or not at all.
-
-    architecture: resolved arguments of `build`; dataset: path, sha256 and level of theory of the
-    labels; training: the settings of the run; cost: the time it took; history: text of history.csv;
-    snapshots: files `weights-STEP.safetensors` to keep beside the weights at the end.
-
-    Raises E3DError when the folder cannot be written (full disk, missing rights).
-    """
-    folder = Path(folder)
-    metadata = {
-        "format": FORMAT,
-        "architecture": architecture,
-        "dataset": dataset,
-        "training": training,
-        "cost": cost,
-        "versions": {package: version(package) for package in _VERSIONED},
-    }
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-            temporary = Path(name) / "new"
-            temporary.mkdir()
-            weights = {key: value.contiguous() for key, value in module.state_dict().items()}
-            save_file(weights, temporary / "weights.safetensors")
-            for snapshot in snapshots:
-                shutil.copyfile(snapshot, temporary / snapshot.name)
-            text = yaml.safe_dump(metadata, sort_keys=False)
-            (temporary / "model.yaml").write_text(text)
-            (temporary / "history.csv").write_text(history)
-            if folder.exists():
-                folder.rename(Path(name) / "old")
-            temporary.rename(folder)
-    except (OSError, SafetensorError) as error:
-        raise E3DError(
-            f"cannot write checkpoint {folder}: {_one_line(error)}; nothing was changed. Free "
-            "space or choose another output folder"
-        ) from error

@@ -44,29 +44,38 @@ class FittedNulls(NamedTuple):
 def fit_nulls(
     molecules: Sequence[Molecule],
     atomic_energies: Mapping[str, float],
-    sums: pd.DataFrame,
     *,
     knots: np.ndarray,
     energy_weight: float,
     penalties: Sequence[float],
 ) -> FittedNulls:
-    """Fit every null to the labels of the training fold.
+    """Fit `additive` and `pair` to the labels of the training fold; no network is needed.
 
-    atomic_energies: μ in eV by element symbol; sums: rows of the molecule table for the same data
-    set, with columns run, fold, label_eV (binding energy) and model_eV (Σε); the rest as for
-    `fit_pair`. Raises E3DError as `fit_additive`, `fit_pair` and `scale_factor` do.
+    atomic_energies: μ in eV by element symbol; the rest as for `fit_pair`. Raises E3DError as
+    `fit_additive` and `fit_pair` do.
     """
     training = list(in_fold(molecules, "train"))
     validation = list(in_fold(molecules, "validation"))
-    seen = sums[(sums["fold"] == "train") & sums["run"].str.startswith("untrained-")]
     return FittedNulls(
         fit_additive(training, atomic_energies),
         fit_pair(training, validation, atomic_energies,
                  knots=knots, energy_weight=energy_weight, penalties=penalties),
-        {str(run): scale_factor(rows["label_eV"].to_numpy(), rows["model_eV"].to_numpy())
-         for run, rows in seen.groupby("run")},
+        {},
         dict(atomic_energies),
     )  # fmt: skip
+
+
+def scale_factors(sums: pd.DataFrame) -> dict[str, float]:
+    """Factor of each untrained network that fits its Σε to the labels of the training fold.
+
+    sums: rows of the molecule table of one data set, with columns run, fold, label_eV (binding
+    energy) and model_eV (Σε). Raises E3DError as `scale_factor` does.
+    """
+    seen = sums[(sums["fold"] == "train") & sums["run"].str.startswith("untrained-")]
+    return {
+        str(run): scale_factor(rows["label_eV"].to_numpy(), rows["model_eV"].to_numpy())
+        for run, rows in seen.groupby("run")
+    }
 
 
 def pair_energies(table: pd.DataFrame, pair: PairPotential) -> np.ndarray:
@@ -97,12 +106,20 @@ def write_nulls(folder: str | Path, nulls: FittedNulls) -> None:
             "knots_A": pair.knots.tolist(), "penalty": pair.penalty,
             "coefficients_eV": {"-".join(k): c.tolist() for k, c in pair.coefficients.items()},
         },
-        "untrained": nulls.untrained,
         "atomic_energies": nulls.atomic_energies,
     }  # fmt: skip
     for name, content in contents.items():
-        with files.replacing(Path(folder) / f"{name}.json") as path:
-            path.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        _write(Path(folder) / f"{name}.json", content)
+
+
+def write_scale_factors(folder: str | Path, factors: Mapping[str, float]) -> None:
+    """Write `untrained.json` beside what `write_nulls` writes."""
+    _write(Path(folder) / "untrained.json", factors)
+
+
+def _write(path: Path, content: Any) -> None:
+    with files.replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
 def _nan_as_none(energies: Mapping[str, float]) -> dict[str, float | None]:
@@ -110,17 +127,22 @@ def _nan_as_none(energies: Mapping[str, float]) -> dict[str, float | None]:
 
 
 def read_nulls(folder: str | Path) -> FittedNulls:
-    """The nulls that `write_nulls` has written, with exactly the same numbers.
+    """The nulls that `write_nulls` and `write_scale_factors` have written, number for number.
 
     Raises E3DError when a file is missing or damaged.
     """
     folder = Path(folder)
     return FittedNulls(
-        _read(folder / "additive.json", _additive),
+        read_additive(folder / "additive.json"),
         read_pair(folder / "pair.json"),
         _read(folder / "untrained.json", _numbers),
         _read(folder / "atomic_energies.json", _numbers),
     )
+
+
+def read_additive(path: str | Path) -> Additive:
+    """The additive null alone, from its `additive.json`. Raises E3DError as `read_nulls` does."""
+    return _read(Path(path), _additive)
 
 
 def read_pair(path: str | Path) -> PairPotential:
@@ -133,7 +155,7 @@ def _read(path: Path, decode: Callable[[Any], _Decoded]) -> _Decoded:
         return decode(json.loads(path.read_text()))
     except OSError as error:
         raise E3DError(
-            f"cannot read {path}: {error.strerror}; the stage `nulls` makes it"
+            f"cannot read {path}: {error.strerror}; the stage `nulls`, or `decomposition`, makes it"
         ) from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise E3DError(
