@@ -29,6 +29,7 @@ from rdkit import Chem
 from tqdm import tqdm
 
 from e3d.chemistry import bonding
+from e3d.chemistry.xtb import calculator
 from e3d.compendium import provenance
 from e3d.data.dataset import Dataset, Molecule, conformations, write_dataset
 from e3d.decomposition import edges
@@ -225,19 +226,18 @@ def _acyclic_single_bonds(molecule: Molecule) -> list[int]:
 def _fragment_bdes(atoms: Atoms, molecule: Molecule, bonds: list[int]) -> list[float]:
     """E(A•) + E(B•) − E(AB) in eV, all three relaxed."""
     graph = bonding.from_mapped_smiles(molecule.smiles)
-    whole = _relaxed_energy(atoms, 1)
+    whole = _relaxed_energy(atoms, 0)
     halves = (
         Chem.GetMolFrags(Chem.FragmentOnBonds(graph, [bond], addDummies=False)) for bond in bonds
     )
-    return [sum(_relaxed_energy(atoms[list(half)], 2) for half in pair) - whole for pair in halves]
+    return [sum(_relaxed_energy(atoms[list(half)], 1) for half in pair) - whole for pair in halves]
 
 
-def _relaxed_energy(atoms: Atoms, multiplicity: int) -> float:
+def _relaxed_energy(atoms: Atoms, unpaired: int) -> float:
     from ase.optimize import BFGS
-    from tblite.ase import TBLite
 
     atoms = atoms.copy()
-    atoms.calc = TBLite(method="GFN2-xTB", multiplicity=multiplicity, verbosity=0)
+    atoms.calc = calculator(unpaired=unpaired)
     if len(atoms) > 1:
         BFGS(atoms, logfile=None).run(fmax=0.02, steps=200)
     return float(atoms.get_potential_energy())

@@ -108,7 +108,7 @@ def test_held_out_molecules_do_not_enter_the_zero(tmp_path: Path, geometries: li
     summary = alignment.residual_summary(found.residuals).set_index("fold")
     assert summary["n_molecules"].to_dict() == {"held out": len(HELD_OUT), "train": len(TRAINING)}
     assert summary.loc["held out", ["rmse", "median_abs"]].tolist() == pytest.approx([1000, 1000])
-    assert summary.loc["train", "rmse"] == pytest.approx(0, abs=1e-6)
+    assert summary.loc["train", "rmse"] == pytest.approx(0, abs=1e-4)
 
 
 def test_a_molecule_of_several_files_counts_once_as_in_the_first(

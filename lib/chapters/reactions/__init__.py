@@ -1,0 +1,1 @@
+"""Minimum energy paths of reactions, their DFT labels, and how models describe them."""

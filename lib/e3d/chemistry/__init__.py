@@ -1,0 +1,1 @@
+"""Molecules without models: graphs, bonds, and quantum chemistry with GFN2-xTB and DFT."""

@@ -1,0 +1,1 @@
+"""What is computed once and stored: sampled conformations, their labels, references of bonds."""
