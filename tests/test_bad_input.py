@@ -19,6 +19,7 @@ from ase import Atoms
 from ase.build import molecule
 
 from e3d.models import allegro
+from e3d.models.checkpoint import save_checkpoint
 from e3d.paths import DATA, ROOT
 
 DFT = DATA / "dft-small.h5"
@@ -116,7 +117,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "per_type_energy_shifts": dict.fromkeys(TYPES, -1.0),
     }  # fmt: skip
     built = allegro.build(architecture)
-    allegro.save_checkpoint(
+    save_checkpoint(
         folder, built, architecture, dataset={}, training={}, cost={}, history=""
     )
     return folder

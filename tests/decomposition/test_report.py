@@ -15,6 +15,7 @@ from e3d import cli
 from e3d.data.dataset import Dataset
 from e3d.decomposition.edges import decompose
 from e3d.models import allegro
+from e3d.models.checkpoint import save_checkpoint
 from e3d.paths import CHECKPOINTS, DATA
 from e3d.units import KCAL_PER_MOL_PER_EV
 
@@ -36,7 +37,7 @@ def checkpoints(tmp_path_factory) -> list[Path]:
             "per_type_energy_shifts": {"H": -13.6, "C": -1030.0, "N": -1485.0, "O": -2042.0},
         }  # fmt: skip
         folder = tmp_path_factory.mktemp("checkpoints") / f"random-s{seed}"
-        allegro.save_checkpoint(
+        save_checkpoint(
             folder,
             allegro.build(architecture),
             architecture,

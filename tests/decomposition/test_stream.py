@@ -25,7 +25,8 @@ from e3d.decomposition import edges, maps, stream
 from e3d.decomposition.maps import PairStatistics, pooled
 from e3d.decomposition.stream import decompose_dataset, read
 from e3d.errors import E3DError
-from e3d.models.allegro import Model, build, load_model, save_checkpoint
+from e3d.models.allegro import Model, build, load_model
+from e3d.models.checkpoint import save_checkpoint
 from e3d.paths import DATA, ROOT
 
 NAMES = ("C", "C1CCC1", "CC", "CCO", "CO", "N", "N#N", "[H][H]")

@@ -10,7 +10,8 @@ from e3d.chemistry import topology
 from e3d.data.dataset import Molecule, conformations
 from e3d.decomposition import edges, maps, tables
 from e3d.errors import E3DError
-from e3d.models.allegro import Model, save_checkpoint, untrained
+from e3d.models.allegro import Model, untrained
+from e3d.models.checkpoint import save_checkpoint
 
 
 @pytest.fixture(scope="module")

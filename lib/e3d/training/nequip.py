@@ -9,7 +9,7 @@ from typing import Any
 from e3d.chemistry.levels import LEVELS, isolated_atoms
 from e3d.data.dataset import TYPE_NAMES, Dataset
 from e3d.errors import E3DError
-from e3d.models.allegro import read_metadata
+from e3d.models.checkpoint import read_metadata
 from e3d.training.settings import Settings
 
 
@@ -37,10 +37,11 @@ def atomic_energies(paths: Sequence[str]) -> dict[str, float]:
 
 def architecture(settings: Settings) -> dict[str, Any]:
     """Arguments of `allegro.model.AllegroModel`; statistics of the training data left to nequip."""
-    shifts = atomic_energies((settings.dataset, *settings.more_datasets))
+    paths = (settings.dataset, *settings.more_datasets)
     if settings.initial_checkpoint:
         trained = read_metadata(Path(settings.initial_checkpoint))["architecture"]
-        return {**trained, "seed": settings.seed, "per_type_energy_shifts": shifts}
+        zero = atomic_energies(paths)
+        return {**trained, "seed": settings.seed, "per_type_energy_shifts": zero}
     return {
         "seed": settings.seed,
         "model_dtype": "float32",
@@ -62,7 +63,7 @@ def architecture(settings: Settings) -> dict[str, Any]:
         },
         "avg_num_neighbors": "${training_data_stats:num_neighbors_mean}",
         "per_type_energy_scales": "${training_data_stats:forces_rms}",
-        "per_type_energy_shifts": shifts,
+        "per_type_energy_shifts": atomic_energies(paths),
         "per_type_energy_shifts_trainable": settings.trainable_shifts,
     }
 

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from e3d import files
 from e3d.data.dataset import Dataset
 from e3d.errors import E3DError
-from e3d.models.allegro import save_checkpoint
+from e3d.models.checkpoint import save_checkpoint
 from e3d.training.nequip import configuration
 from e3d.training.settings import Settings
 

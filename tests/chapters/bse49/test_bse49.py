@@ -30,7 +30,8 @@ from e3d.decomposition.edges import bond_energies, decompose
 from e3d.decomposition.tables import ModelSpec
 from e3d.errors import E3DError
 from e3d.models.additive import Additive
-from e3d.models.allegro import build, save_checkpoint
+from e3d.models.allegro import build
+from e3d.models.checkpoint import save_checkpoint
 from e3d.models.pair import PairPotential, spline_knots
 from e3d.paths import NOTEBOOKS
 from e3d.units import KCAL_PER_MOL_PER_EV
