@@ -7,9 +7,11 @@ import yaml
 from ase import Atoms
 from safetensors.torch import load_file, save_file
 
+from e3d import files
 from e3d.data.dataset import TYPE_NAMES
 from e3d.errors import E3DError
-from e3d.models.allegro import build, from_checkpoint, load_model, save_checkpoint, untrained
+from e3d.models.allegro import build, from_checkpoint, load_model, untrained
+from e3d.models.checkpoint import save_checkpoint
 from e3d.training import evaluation
 
 WATER = Atoms("OH2", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
@@ -37,10 +39,11 @@ def architecture(**changes):
 
 @pytest.fixture
 def checkpoint(tmp_path):
-    folder = tmp_path / "run"
+    folder, module = tmp_path / "run", build(architecture())
+    save_file(module.state_dict(), tmp_path / "weights-10.safetensors")
     save_checkpoint(
-        folder, build(architecture()), architecture(),
-        dataset={"path": "none"}, training={}, cost={}, history="step\n",
+        folder, module, architecture(), dataset={"path": "none"}, training={}, cost={},
+        history="step\n", snapshots=[tmp_path / "weights-10.safetensors"],
     )  # fmt: skip
     return folder
 
@@ -105,8 +108,37 @@ def test_weights_of_another_model_are_refused_by_name(checkpoint):
     weights = load_file(file)
     name = next(key for key, value in weights.items() if value.ndim == 2)
     save_file({**weights, name: torch.zeros(2, 3)}, file)
+    rewrite(checkpoint, weights_sha256={file.name: files.sha256(file)})
     with pytest.raises(E3DError, match=r"does not fit .*model.yaml.*is \[2, 3\], expected"):
         load_model(checkpoint)
+
+
+def rewrite(folder, **changes):
+    """Change sections of model.yaml; None removes one."""
+    metadata = yaml.safe_load((folder / "model.yaml").read_text()) | changes
+    kept = {key: value for key, value in metadata.items() if value is not None}
+    (folder / "model.yaml").write_text(yaml.safe_dump(kept))
+
+
+@pytest.mark.parametrize("place", [0, 100, -1])
+def test_a_flipped_bit_in_the_weights_is_refused(checkpoint, place):
+    for file in (checkpoint / "weights.safetensors", checkpoint / "weights-10.safetensors"):
+        content = bytearray(file.read_bytes())
+        content[place] ^= 1
+        file.write_bytes(content)
+    for step in (None, 10):
+        with pytest.raises(E3DError, match=r"is damaged or of another model: its SHA-256") as told:
+            load_model(checkpoint, step=step)
+        assert "\n" not in str(told.value)
+
+
+def test_weights_without_a_hash_are_loaded_and_strange_hashes_refused(checkpoint):
+    rewrite(checkpoint, weights_sha256=None)
+    assert load_model(checkpoint).name == "run"
+    for strange in ("text", [], {"weights-10.safetensors": "0"}):
+        rewrite(checkpoint, weights_sha256=strange)
+        with pytest.raises(E3DError, match="SHA-256"):
+            load_model(checkpoint)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +149,7 @@ def test_weights_of_another_model_are_refused_by_name(checkpoint):
         ("model.yaml", "a: 1", "no section 'architecture'"),
         ("model.yaml", "architecture: [1]", "no section 'architecture'"),
         ("weights.safetensors", None, "missing or damaged"),
-        ("weights.safetensors", "cut", "missing or damaged"),
+        ("weights.safetensors", "cut", "is damaged"),
     ],
 )
 def test_a_damaged_checkpoint_is_refused(checkpoint, file, content, message):
@@ -128,19 +160,24 @@ def test_a_damaged_checkpoint_is_refused(checkpoint, file, content, message):
         load_model(checkpoint)
 
 
-@pytest.mark.parametrize("change", [{"r_max": "four"}, {"nmu_layers": 1}, {"num_layers": 0}])
-def test_an_architecture_that_cannot_be_built_is_one_line(checkpoint, change):
-    metadata = yaml.safe_load((checkpoint / "model.yaml").read_text())
-    metadata["architecture"] |= change
-    (checkpoint / "model.yaml").write_text(yaml.safe_dump(metadata))
-    with pytest.raises(E3DError, match=r"model\.yaml: no model can be built") as caught:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"r_max": "four"}, r"architecture\.r_max: 'four' is not of type 'number'"),
+        ({"nmu_layers": 1}, r"architecture: .*'nmu_layers' was unexpected"),
+        ({"num_layers": 0}, r"architecture\.num_layers: 0 is less than the minimum of 1"),
+        ({"avg_num_neighbors": {"H": 7.0}}, "no model can be built from its architecture"),
+    ],
+)
+def test_an_architecture_that_cannot_be_built_is_one_line(checkpoint, change, message):
+    rewrite(checkpoint, architecture=architecture(**change))
+    with pytest.raises(E3DError, match=rf"model\.yaml: {message}") as caught:
         load_model(checkpoint)
     assert "\n" not in str(caught.value)
 
 
 def test_another_format_of_checkpoints_is_refused(checkpoint):
-    metadata = yaml.safe_load((checkpoint / "model.yaml").read_text())
-    (checkpoint / "model.yaml").write_text(yaml.safe_dump(metadata | {"format": 99}))
+    rewrite(checkpoint, format=99)
     with pytest.raises(E3DError, match="format 99"):
         load_model(checkpoint)
 
