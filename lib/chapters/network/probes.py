@@ -1,6 +1,6 @@
 """Linear probes: what a linear map finds in features of bonds, on molecules it was not fitted to.
 
-A probe may find what it has itself learned by heart. So what it finds is held against functions of
+A probe may find what it has itself learned by heart. So what it finds is compared with functions of
 one number, such as the bond length, and against a control task (Hewitt & Liang 2019,
 arXiv:1909.03368): an arbitrary value for every kind of environment, the same wherever that occurs.
 """
@@ -18,7 +18,7 @@ from e3d.statistics.grouping import Groups, Numbers, codes, molecule_folds
 
 #: Ridge penalties of standardised features, relative to the variance of one of them.
 PENALTIES = np.logspace(-5, 2, 8)
-#: Parts into which the molecules fitted to are cut, to choose the penalty.
+#: Parts into which the molecules fitted to are divided, to choose the penalty.
 N_INNER_FOLDS = 4
 
 
@@ -42,16 +42,16 @@ def regress(
     *,
     n_folds: int = 5,
     n_repeats: int = 1,
-    cut: bool = True,
+    clip: bool = True,
     seed: int = 0,
 ) -> Probed:
     """Ridge regression of targets on features within strata, tested on other molecules.
 
     strata: (n,) what is given, such as the bond class: the means of features and targets over it
-    are taken off, so that only what is told beyond it counts. Everything is fitted, and the penalty
-    of each target chosen, without the molecules tested on; `n_repeats` draws of the folds. With
-    `cut`, what is said stays within the range of the deviations fitted to: one strange row among
-    few must not outweigh all others. Raises E3DError for fewer molecules than folds.
+    are subtracted, so that only what is explained beyond it counts. Everything is fitted, and the
+    penalty of each target chosen, without the molecules tested on; `n_repeats` draws of the folds.
+    With `clip`, predictions stay within the range of the deviations fitted to: one strange row
+    among few must not outweigh all others. Raises E3DError for fewer molecules than folds.
     """
     stratum, molecule = codes(strata), codes(molecules)
     found = Probed(*(np.zeros(targets.shape) for _ in Probed._fields))
@@ -59,19 +59,19 @@ def regress(
         for train, test in molecule_folds(molecule, n_folds, seed=repeat):
             means = _means(targets[train], stratum[train], stratum)
             left, x = targets - means, _centred(features, stratum, train)
-            chosen = _penalties(x[train], left[train], molecule[train], cut, repeat)
-            told = _ridge_path(x[train], left[train], x[test], cut)
-            told = told[chosen, :, np.arange(targets.shape[1])].T
-            found.prediction[test] += (means[test] + told) / n_repeats
-            found.lost[test] += (left[test] - told) ** 2 / n_repeats
+            chosen = _penalties(x[train], left[train], molecule[train], clip, repeat)
+            predicted = _ridge_path(x[train], left[train], x[test], clip)
+            predicted = predicted[chosen, :, np.arange(targets.shape[1])].T
+            found.prediction[test] += (means[test] + predicted) / n_repeats
+            found.lost[test] += (left[test] - predicted) ** 2 / n_repeats
             found.whole[test] += left[test] ** 2 / n_repeats
     return found
 
 
 def explained_fraction(lost: Numbers, whole: Numbers) -> float:
-    """Share of the variance within strata that a probe tells, 1 − Σ lost / Σ whole; at most 1.
+    """Fraction of variance within strata that a probe explains, 1 − Σ lost / Σ whole, at most 1.
 
-    Negative where what it says is worse than the mean of the stratum.
+    Negative where its predictions are worse than the mean of the stratum.
     """
     return 1 - float(np.sum(lost)) / float(np.sum(whole))
 
@@ -94,21 +94,21 @@ def _centred(features: np.ndarray, stratum: np.ndarray, train: np.ndarray) -> np
 
 
 def _penalties(
-    x: np.ndarray, y: np.ndarray, groups: np.ndarray, cut: bool, seed: int
+    x: np.ndarray, y: np.ndarray, groups: np.ndarray, clip: bool, seed: int
 ) -> Int[np.ndarray, " n_targets"]:
     """Which penalty has the least squared error on molecules left out, for each target."""
     errors = np.zeros((len(PENALTIES), y.shape[1]))
     for train, test in molecule_folds(groups, N_INNER_FOLDS, seed=seed):
-        errors += ((_ridge_path(x[train], y[train], x[test], cut) - y[test]) ** 2).sum(axis=1)
+        errors += ((_ridge_path(x[train], y[train], x[test], clip) - y[test]) ** 2).sum(axis=1)
     return errors.argmin(axis=0)
 
 
-def _ridge_path(x: np.ndarray, y: np.ndarray, new: np.ndarray, cut: bool) -> np.ndarray:
+def _ridge_path(x: np.ndarray, y: np.ndarray, new: np.ndarray, clip: bool) -> np.ndarray:
     """Ridge predictions (n_penalties, n_new, n_targets), by one eigendecomposition for them all."""
     variances, directions = np.linalg.eigh(x.T @ x / len(x))
     along = directions.T @ (x.T @ y) / len(x)
-    told = (new @ directions) @ (along / (variances[:, None] + PENALTIES[:, None, None]))
-    return np.clip(told, y.min(axis=0), y.max(axis=0)) if cut else told
+    predicted = (new @ directions) @ (along / (variances[:, None] + PENALTIES[:, None, None]))
+    return np.clip(predicted, y.min(axis=0), y.max(axis=0)) if clip else predicted
 
 
 def curves(values: Numbers, strata: Groups, n_knots: int) -> Float[np.ndarray, "n n_columns"]:

@@ -1,4 +1,4 @@
-"""The same questions to every place in several networks: tasks for `e3d.probes`, and components."""
+"""Tasks that probes are fitted to, the same at every place of several networks."""
 
 from __future__ import annotations
 
@@ -12,26 +12,24 @@ from jaxtyping import Float, Int
 from scipy.sparse import csr_array
 
 from chapters.network import probes
-from chapters.network.features import ENERGY, Sample, bond_features, neighbours
+from chapters.network.features import ENERGY, Sample, bond_features
 from e3d.models.allegro import Model
 from e3d.statistics.grouping import Groups, codes, resampled_masses
 from e3d.statistics.intervals import Estimate, interval, with_seed_spread
 
 #: How a target is altered: not at all, by environment (`probes.control_task`), within strata.
 ITSELF, CONTROL, SHUFFLED = "itself", "control", "shuffled"
-#: What the variance of features is shared among by `anatomy`, one after the other.
-CAUSES = ("elements", "order", "length", "neighbours", "rest")
 
 
 @dataclass(frozen=True)
 class ProbeTask:
-    """Something to be told of bonds of a sample.
+    """A quantity to be predicted for bonds of a sample.
 
     table: one row per bond, or per group of equivalent bonds, with smiles, environment and, under
     the names `target` and `given`, what is asked (numbers or labels) and what is given; rows (m,):
     bonds of the sample; unit (m,): the row of `table` that each belongs to, whose features are the
-    mean over its bonds. n_knots: of the curves by which a single number (r, ε) may tell it;
-    n_repeats and cut: as for `probes.regress`.
+    mean over its bonds. n_knots: of the curves by which a single number (r, ε) may predict it;
+    n_repeats and clip: as for `probes.regress`.
     """
 
     name: str
@@ -43,18 +41,46 @@ class ProbeTask:
     unit: Int[np.ndarray, " m"]
     n_knots: int = 8
     n_repeats: int = 1
-    cut: bool = True
+    clip: bool = True
 
 
 class ProbeResiduals(NamedTuple):
-    """What a probe leaves of a task: `lost` and `whole` of `probes.share`, and its prediction.
+    """What a probe leaves of a task: `lost` and `whole` of `probes.Probed`, and its prediction.
 
     Of labels, both are sums over their indicators (1 for the label that it is, 0 for others).
+    molecules (n,): SMILES of the molecule that each row of the task belongs to.
     """
 
     lost: Float[np.ndarray, " n"]
     whole: Float[np.ndarray, " n"]
     prediction: Float[np.ndarray, "n n_columns"]
+    molecules: np.ndarray
+
+    @property
+    def explained(self) -> float:
+        """Fraction of the variance explained, see `probes.explained_fraction`."""
+        return probes.explained_fraction(self.lost, self.whole)
+
+
+def bond_task(
+    name: str,
+    sample: str,
+    bonds: pd.DataFrame,
+    target: str,
+    given: str,
+    *,
+    kind: Sequence[str],
+    min_molecules: int,
+) -> ProbeTask:
+    """A task on bonds one by one, of kinds in enough molecules, where the target is not constant.
+
+    bonds: of the sample, in its order; kind: columns whose values, together, are a kind of bond.
+    """
+    often = bonds.groupby(list(kind))["molecule"].transform("nunique") >= min_molecules
+    table = bonds[often]
+    table = table[table.groupby(given)[target].transform("nunique") > 1]
+    rows, units = table.index.to_numpy(), np.arange(len(table))
+    return ProbeTask(name, sample, table.reset_index(drop=True), target, given, rows, units)
 
 
 def of_bonds(task: ProbeTask, values: np.ndarray) -> np.ndarray:
@@ -70,6 +96,7 @@ def scalar(task: ProbeTask, values: np.ndarray) -> np.ndarray:
 def fit_probe(task: ProbeTask, columns: np.ndarray) -> dict[str, ProbeResiduals]:
     """What a probe of columns (n, n_columns) leaves of a task, as it is and altered."""
     target, given = task.table[task.target], task.table[task.given]
+    molecules = task.table["smiles"].to_numpy()
     asked = {
         ITSELF: target,
         CONTROL: probes.control_task(target, task.table["environment"], given),
@@ -77,13 +104,13 @@ def fit_probe(task: ProbeTask, columns: np.ndarray) -> dict[str, ProbeResiduals]
     }
     targets = [_numbers(values) for values in asked.values()]
     probed = probes.regress(
-        columns, np.hstack(targets), given, task.table["smiles"],
-        n_repeats=task.n_repeats, cut=task.cut,
+        columns, np.hstack(targets), given, molecules,
+        n_repeats=task.n_repeats, clip=task.clip,
     )  # fmt: skip
     ends = np.cumsum([part.shape[1] for part in targets])[:-1]
     parts = zip(*(np.split(values, ends, axis=1) for values in probed), strict=True)
     return {
-        name: ProbeResiduals(lost.sum(axis=1), whole.sum(axis=1), prediction)
+        name: ProbeResiduals(lost.sum(axis=1), whole.sum(axis=1), prediction, molecules)
         for name, (prediction, lost, whole) in zip(asked, parts, strict=True)
     }
 
@@ -116,24 +143,24 @@ def probe_network(
 
 def explained_share(
     networks: Sequence[ProbeResiduals],
-    molecules: Groups,
     *,
     minus: Sequence[ProbeResiduals] = (),
     paired: bool = False,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Estimate:
-    """Mean over networks of the share that their probes tell, or by how much it exceeds `minus`.
+    """Mean over networks of the share of variance that their probes explain, or its excess.
 
-    networks, minus: what is left by each independent network, or by a single null that has no seed.
-    The interval is over molecules, the same for all, joined with the spread over the networks of
-    either side, or with that of the differences where they are `paired` (one network in two places,
-    or two that begin from the same weights). Probes are not fitted anew.
+    networks: what probes of each independent network leave of one task; minus: of others, or of a
+    single null model without a seed, whose mean share is subtracted. The interval is over
+    molecules, the same for all, joined with the spread over the networks of either side, or with
+    that of the differences where they are `paired` (one network in two places, or two that begin
+    from the same weights). Probes are not fitted anew.
     """
     # shares are ratios of sums, so the sums over molecules are all that a resample needs
     all_ = [*networks, *minus]
     both = np.column_stack([one.lost for one in all_] + [one.whole for one in all_])
-    sums = pd.DataFrame(both).groupby(codes(molecules)).sum().to_numpy()
+    sums = pd.DataFrame(both).groupby(codes(networks[0].molecules)).sum().to_numpy()
 
     def gains(totals: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
         lost, whole = np.split(totals, 2, axis=1)
@@ -149,47 +176,3 @@ def explained_share(
     if found["high"] is not None and not len(minus):
         found["high"] = min(found["high"], 1.0)
     return found
-
-
-class Anatomy(NamedTuple):
-    """Principal components of features: `explained`, the share of the variance along each, and
-    `shares` of `CAUSES` in the variance along each of them; `whole`: in all the variance."""
-
-    explained: Float[np.ndarray, " n_features"]
-    shares: Float[np.ndarray, "n_features n_causes"]
-    whole: Float[np.ndarray, " n_causes"]
-
-    @property
-    def dimensions(self) -> float:
-        """Participation ratio (Σλ)² / Σλ² of the variances λ: how many matter."""
-        return float(1 / (self.explained**2).sum())
-
-
-def anatomy(features: Float[np.ndarray, "n n_features"], table: pd.DataFrame) -> Anatomy:
-    """Where the variance of the features of bonds comes from, in the scale of the network.
-
-    By least squares, cumulatively: what is between element pairs; then between orders; then follows
-    the length, another curve in each class; then the `neighbours`; and the rest.
-    Corrected for the number of parameters (adjusted R²), so a share can be slightly negative. table
-    as of `Sample`, with several times more bonds than these parameters.
-    """
-    centred = features - features.mean(axis=0)
-    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
-    along = centred @ directions.T
-    designs = [
-        np.ones((len(table), 1)), pd.get_dummies(table["pair"]).to_numpy(dtype=float),
-        pd.get_dummies(table["class"]).to_numpy(dtype=float),
-        probes.curves(table["length_A"], table["class"], 3), neighbours(table["environment"]),
-    ]  # fmt: skip
-    unexplained = []
-    for k in range(1, len(designs) + 1):
-        left, values, _ = np.linalg.svd(np.hstack(designs[:k]), full_matrices=False)
-        left = left[:, values > 1e-9 * values[0]]
-        residuals = along - left @ (left.T @ along)
-        unexplained.append((residuals**2).sum(axis=0) / (len(table) - left.shape[1]))
-    parts = -np.diff([*unexplained, np.zeros_like(singular)], axis=0)  # by cause and component
-    return Anatomy(
-        explained=singular**2 / (singular**2).sum(),
-        shares=(parts / np.maximum(unexplained[0], np.finfo(float).tiny)).T,
-        whole=parts.sum(axis=1) / unexplained[0].sum(),
-    )

@@ -32,11 +32,11 @@ def test_a_linear_target_is_told_and_noise_is_not(bonds):
     x, noise = bonds["features"], bonds["noise"]
     signal = x @ np.arange(8.0)
     mixed = signal / signal.std() + noise
-    exact, half, nothing = shares(bonds, x, signal, mixed, noise, cut=False)
+    exact, half, nothing = shares(bonds, x, signal, mixed, noise, clip=False)
     assert exact > 0.9999
     assert half == pytest.approx(0.5, abs=0.06)
     assert abs(nothing) < 0.03
-    assert shares(bonds, x, signal, cut=False)[0] == pytest.approx(
+    assert shares(bonds, x, signal, clip=False)[0] == pytest.approx(
         exact, abs=1e-9
     )  # alone as in company
 
@@ -67,7 +67,7 @@ def test_unit_and_scale_do_not_matter(bonds):
 
 def test_a_constant_feature_does_no_harm(bonds):
     x = np.column_stack([bonds["features"], np.ones(N), np.zeros(N)])
-    assert shares(bonds, x, x[:, 0], cut=False)[0] > 0.9999
+    assert shares(bonds, x, x[:, 0], clip=False)[0] > 0.9999
 
 
 def test_more_features_than_bonds_are_held_in_check(bonds):
@@ -82,9 +82,9 @@ def test_one_strange_row_does_not_outweigh_all_others(bonds):
     x = bonds["features"].copy()
     x[0] *= 1000
     target = bonds["features"][:, 0]
-    cut, free = (shares(bonds, x, target, cut=cut)[0] for cut in (True, False))
+    clipped, free = (shares(bonds, x, target, clip=clip)[0] for clip in (True, False))
     assert free < -10
-    assert cut > 0.9
+    assert clipped > 0.9
 
 
 def test_the_penalty_is_chosen_without_the_molecules_tested_on(bonds):
