@@ -12,15 +12,14 @@ from rdkit import Chem
 from e3d.data.dataset import Dataset
 from e3d.data.split import (
     assert_no_leak,
-    conformation_fold,
     conformation_folds,
     draw,
     fold,
+    select,
     split_table,
 )
 from e3d.errors import E3DError
 from e3d.labels.enumeration import enumerate_molecules
-from e3d.training.data import select
 
 DFT = Path("data/dft-small.h5")
 SMILES = enumerate_molecules(600, max_heavy_atoms=4, minor_fraction=0.45, seed=0)
@@ -68,15 +67,20 @@ def test_conformations_follow_their_molecule_and_relaxed_ones_train() -> None:
     assert counts["validation"] / total == pytest.approx(0.05, abs=0.025)
 
 
-def test_a_conformation_has_one_fold_however_it_is_asked_for() -> None:
+def test_what_is_held_out_are_conformations_or_molecules_or_both() -> None:
     with Dataset(DFT) as dataset:
-        molecule = dataset["CCC"]
-    assert molecule.temperatures is not None
-    one_by_one = [
-        conformation_fold(molecule.smiles, k, temperature=int(kelvin))
-        for k, kelvin in enumerate(molecule.temperatures)
-    ]
-    assert one_by_one == conformation_folds(molecule)
+        molecules = list(dataset.usable())
+    for part in ("train", "validation", "test"):
+        both, conformations, whole = (
+            [(m.name, tuple(m.energies)) for m in select(molecules, part, held_out)]
+            for held_out in (None, "conformations", "molecules")
+        )
+        assert both
+        if part == "train":
+            assert both == conformations == whole
+        else:
+            assert sorted(conformations + whole) == sorted(both)
+            assert {name for name, _ in whole}.isdisjoint(name for name, _ in conformations)
 
 
 def test_no_molecule_leaks_between_data_sets() -> None:

@@ -85,7 +85,7 @@ def test_additive_without_bonds_is_refused() -> None:
 
 def test_every_conformation_is_in_one_fold() -> None:
     molecules = [molecule(smiles, n_conformations=30) for smiles in (*SMILES, "CCCC", "CN", "C=N")]
-    parts = {part: list(split.in_fold(molecules, part)) for part in ("train", "validation", "test")}
+    parts = {part: list(split.select(molecules, part)) for part in ("train", "validation", "test")}
     counted = {part: sum(map(len, found)) for part, found in parts.items()}
     assert sum(counted.values()) == 30 * len(molecules)
     assert counted["train"] > counted["test"] > 0

@@ -19,13 +19,13 @@ import torch
 from ase import Atoms
 
 from e3d.data.dataset import TYPE_NAMES, Dataset
-from e3d.data.split import fold
+from e3d.data.split import fold, select
 from e3d.decomposition.edges import decompose
 from e3d.errors import E3DError
 from e3d.models.allegro import load_model, untrained
 from e3d.models.checkpoint import snapshot_steps
 from e3d.training import train
-from e3d.training.data import FixedLengthSampler, SpiceSplit, _frames, _read, loader, select
+from e3d.training.data import FixedLengthSampler, SpiceSplit, _frames, _read, loader
 from e3d.training.evaluation import predict
 from e3d.training.settings import Settings
 

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 
 from e3d.chemistry.bonding import canonical_smiles
-from e3d.data import split
 from e3d.data.dataset import Molecule
 from e3d.errors import E3DError
 
 Fold = Literal["train", "validation", "test"]
+#: What is held out: conformations of molecules that were trained on, or whole molecules.
+HeldOut = Literal["conformations", "molecules"]
 #: Shares of molecules held out.
 MOLECULE_SHARES = {"validation": 0.05, "test": 0.10}
 #: Shares of the sampled conformations of a training molecule that are held out.
@@ -45,31 +46,38 @@ def fold(smiles: str) -> Fold:
     return _draw(canonical_smiles(smiles), MOLECULE_SHARES)
 
 
-def conformation_fold(smiles: str, index: int, *, temperature: int | None = None) -> Fold:
-    """Fold of conformation `index` (its place in the data set) of a molecule.
-
-    Conformations of a held-out molecule share its fold. Relaxed geometries (`temperature` 0, in K)
-    of training molecules always train: they are what bond energies are read from.
-
-    Raises E3DError when the SMILES cannot be parsed.
-    """
-    return _conformation_fold(canonical_smiles(smiles), index, temperature)
-
-
 def conformation_folds(molecule: Molecule) -> list[Fold]:
-    """Folds of a molecule's M conformations, in their order in the data set."""
+    """Folds of a molecule's M conformations, in their order in the data set.
+
+    Conformations of a held-out molecule share its fold. Relaxed geometries (temperature 0) of
+    training molecules always train: they are what bond energies are read from.
+    """
     canonical, temperatures = molecule.canonical_smiles, molecule.temperatures
+    of_molecule = _draw(canonical, MOLECULE_SHARES)
+    if of_molecule != "train":
+        return [of_molecule] * len(molecule)
+    relaxed = np.zeros(len(molecule), bool) if temperatures is None else temperatures == 0
     return [
-        _conformation_fold(canonical, k, None if temperatures is None else int(temperatures[k]))
+        "train" if relaxed[k] else _draw(f"{canonical} {k}", CONFORMATION_SHARES)
         for k in range(len(molecule))
     ]
 
 
-def _conformation_fold(canonical: str, index: int, temperature: int | None) -> Fold:
-    of_molecule = _draw(canonical, MOLECULE_SHARES)
-    if of_molecule != "train" or temperature == 0:
-        return of_molecule
-    return _draw(f"{canonical} {index}", CONFORMATION_SHARES)
+def select(
+    molecules: Iterable[Molecule], part: Fold, held_out: HeldOut | None = None
+) -> Iterator[Molecule]:
+    """The conformations that training used (`train`), chose by (`validation`) or never saw.
+
+    held_out: of `validation` and `test`, only conformations of molecules that were trained on, or
+    only molecules of which nothing was trained on (None: both). The training part is always the
+    same.
+    """
+    for molecule in molecules:
+        trained_on = fold(molecule.canonical_smiles) == "train"
+        if part == "train" or held_out is None or trained_on == (held_out == "conformations"):
+            mask = np.array([found == part for found in conformation_folds(molecule)], dtype=bool)
+            if mask.any():
+                yield molecule.select(mask)
 
 
 def draw(
@@ -119,11 +127,3 @@ def assert_no_leak(table: pd.DataFrame, held_in: Mapping[str, Mapping[str, str]]
                     f"leak: {smiles} of {name} is used for {used}, but the split lists "
                     f"{listed or 'no fold'}; write the split again and retrain"
                 )
-
-
-def in_fold(molecules: Iterable[Molecule], part: split.Fold) -> Iterator[Molecule]:
-    """The conformations that training used (`train`), chose by (`validation`) or never saw."""
-    for molecule in molecules:
-        mask = np.array([found == part for found in split.conformation_folds(molecule)])
-        if mask.any():
-            yield molecule.select(mask)

@@ -19,7 +19,7 @@ import pandas as pd
 from e3d import files
 from e3d.chemistry.bonding import elements_of
 from e3d.data.dataset import Molecule
-from e3d.data.split import in_fold
+from e3d.data.split import select
 from e3d.errors import E3DError
 from e3d.models.additive import Additive, fit_additive, scale_factor
 from e3d.models.pair import PairPotential, fit_pair
@@ -54,8 +54,8 @@ def fit_nulls(
     atomic_energies: μ in eV by element symbol; the rest as for `fit_pair`. Raises E3DError as
     `fit_additive` and `fit_pair` do.
     """
-    training = list(in_fold(molecules, "train"))
-    validation = list(in_fold(molecules, "validation"))
+    training = list(select(molecules, "train"))
+    validation = list(select(molecules, "validation"))
     return FittedNulls(
         fit_additive(training, atomic_energies),
         fit_pair(training, validation, atomic_energies,
@@ -92,7 +92,7 @@ def pair_bdes(table: pd.DataFrame, pair: PairPotential) -> np.ndarray:
 
 
 def write_nulls(folder: str | Path, nulls: FittedNulls) -> None:
-    """Write `additive.json`, `pair.json`, `untrained.json` and `atomic_energies.json` to a folder.
+    """Write `additive.json`, `pair.json` and `atomic_energies.json` to a folder.
 
     Energies in eV, knots in Å, in full precision: `read_nulls` returns the same numbers.
     """

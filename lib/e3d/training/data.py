@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,29 +15,8 @@ from nequip.data.transforms import NeighborListTransform
 from torch.utils.data import DataLoader, Sampler
 
 from e3d.data.dataset import TYPE_NAMES, Molecule, read_molecules
-from e3d.data.split import conformation_folds, fold
+from e3d.data.split import Fold, HeldOut, select
 from e3d.errors import E3DError
-
-Part = Literal["train", "validation", "test"]
-#: What is held out: conformations of molecules that were trained on, or whole molecules.
-HeldOut = Literal["conformations", "molecules"]
-
-
-def select(molecules: Iterable[Molecule], part: Part, held_out: HeldOut) -> Iterator[Molecule]:
-    """The conformations of one part of the global split.
-
-    `held_out` says what `validation` and `test` mean: conformations of molecules that were trained
-    on, or molecules of which nothing was trained on. The training part is the same for both.
-    """
-    for molecule in molecules:
-        trained_on = fold(molecule.canonical_smiles) == "train"
-        if part == "train" or held_out == "conformations":
-            if trained_on:
-                mask = np.array(conformation_folds(molecule)) == part
-                if mask.any():
-                    yield molecule.select(mask)
-        elif fold(molecule.canonical_smiles) == part:
-            yield molecule
 
 
 class SpiceSplit(AtomicDataset):
@@ -57,7 +36,7 @@ class SpiceSplit(AtomicDataset):
     def __init__(
         self,
         paths: Sequence[str],
-        part: Part,
+        part: Fold,
         cutoff_A: float,
         held_out: HeldOut = "conformations",
         n_conformations: int = 0,
@@ -121,7 +100,7 @@ _read = lru_cache(read_molecules)  # once for all parts
 
 @lru_cache  # nequip instantiates every data set twice: for its statistics, and to train
 def _frames(
-    paths: tuple[str, ...], part: Part, cutoff_A: float, held_out: HeldOut, n_conformations: int,
+    paths: tuple[str, ...], part: Fold, cutoff_A: float, held_out: HeldOut, n_conformations: int,
     per_molecule: int, elements: tuple[str, ...], seed: int, labels: str,
 ) -> list[AtomicDataDict.Type]:  # fmt: skip
     molecules, zero = _read(paths)

@@ -12,10 +12,10 @@ import torch
 from ase import Atoms
 
 from e3d.data.dataset import Molecule, read_molecules
+from e3d.data.split import Fold, HeldOut, select
 from e3d.models import batches
 from e3d.models.allegro import Model, load_model
 from e3d.statistics.intervals import Estimate, estimate
-from e3d.training.data import HeldOut, Part, select
 
 #: Unit of each column of `residuals` that `errors` averages.
 ERRORS = {
@@ -45,7 +45,7 @@ _read = lru_cache(maxsize=2)(read_molecules)
 
 
 def residuals(
-    model: Model, paths: str | Sequence[str], held_out: HeldOut, *, part: Part = "test"
+    model: Model, paths: str | Sequence[str], held_out: HeldOut, *, part: Fold = "test"
 ) -> pd.DataFrame:
     """`residuals_of` the conformations of one part of the data sets."""
     read, _ = _read(paths if isinstance(paths, str) else tuple(paths))
