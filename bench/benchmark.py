@@ -31,7 +31,9 @@ from tqdm import tqdm
 from e3d.chemistry import bonding
 from e3d.chemistry.xtb import calculator
 from e3d.compendium import provenance
-from e3d.data.dataset import Dataset, Molecule, conformations, write_dataset
+from e3d.data.dataset import Dataset
+from e3d.data.molecule import Molecule, conformations
+from e3d.data.writing import write_dataset
 from e3d.decomposition import edges
 from e3d.decomposition.maps import summarise
 from e3d.models import batches

@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import shortest_path
 from chapters.dynamics.trajectories import Record
 from e3d.chemistry.bonding import bond_pairs, embed, from_mapped_smiles, mapped_smiles, parse_smiles
 from e3d.chemistry.xtb import relax, single_point
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.decomposition.edges import Decomposition
 from e3d.errors import E3DError
 from e3d.labels.fragments import unpaired_electrons

@@ -10,7 +10,7 @@ from jaxtyping import Int
 from rdkit import Chem
 
 from e3d.chemistry.bonding import from_mapped_smiles
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.statistics.intervals import Estimate
 from e3d.statistics.ranks import Ranks
 

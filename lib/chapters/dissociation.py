@@ -25,7 +25,7 @@ from rdkit import Chem
 
 from e3d.bde import scores
 from e3d.chemistry import bonding, motifs
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.decomposition.edges import Pairs, decompose, pair_energies
 from e3d.models.allegro import Model
 from e3d.statistics.grouping import Groups

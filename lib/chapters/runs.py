@@ -15,7 +15,8 @@ from ase import Atoms
 from e3d.bde.references import KINDS, Source, bare_tautology
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles, elements_of
-from e3d.data.dataset import Molecule, read_molecules
+from e3d.data.dataset import read_molecules
+from e3d.data.molecule import Molecule
 from e3d.data.split import fold
 from e3d.decomposition import tables
 from e3d.models.allegro import Model, load_model, untrained

@@ -9,8 +9,9 @@ import pytest
 from examples import labelled
 
 from chapters import survey
-from e3d.data.dataset import Molecule, write_dataset
+from e3d.data.molecule import Molecule
 from e3d.data.split import assert_no_leak, conformation_folds, fold, split_table
+from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
 from e3d.labels.alignment import Alignment
 

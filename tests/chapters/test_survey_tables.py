@@ -11,7 +11,7 @@ from examples import labelled
 
 from chapters import survey
 from e3d.data.check import check_dataset
-from e3d.data.dataset import write_dataset
+from e3d.data.writing import write_dataset
 from e3d.files import sha256
 
 KELVIN = 300

@@ -10,7 +10,7 @@ from examples import labelled
 
 from chapters import synthesis
 from e3d.bde import references
-from e3d.data.dataset import write_dataset
+from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
 
 ACCURACY = {"bde.accuracy_de": {"value": 0.789, "low": 0.751, "high": 0.824, "n": 34}}

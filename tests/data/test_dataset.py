@@ -12,7 +12,9 @@ import pytest
 from ase.units import Bohr, Hartree
 
 from e3d.chemistry.bonding import canonical_smiles
-from e3d.data.dataset import Dataset, Molecule, write_dataset
+from e3d.data.dataset import Dataset
+from e3d.data.molecule import Molecule
+from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
 
 DFT = Path("data/dft-small.h5")

@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 
 from e3d import files
 from e3d.chemistry import bonding
-from e3d.data.dataset import TYPE_NAMES, Dataset, conformations
+from e3d.data.dataset import TYPE_NAMES, Dataset
+from e3d.data.molecule import conformations
 from e3d.decomposition import edges, maps, stream
 from e3d.decomposition.maps import PairStatistics, pooled
 from e3d.decomposition.stream import decompose_dataset, read

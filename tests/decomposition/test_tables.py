@@ -7,7 +7,7 @@ from ase import Atoms
 from examples import TYPES, by_bonds_apart, random_model
 
 from e3d.chemistry import topology
-from e3d.data.dataset import Molecule, conformations
+from e3d.data.molecule import Molecule, conformations
 from e3d.decomposition import edges, maps, tables
 from e3d.errors import E3DError
 from e3d.models.allegro import Model, untrained

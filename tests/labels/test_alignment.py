@@ -10,8 +10,10 @@ import pytest
 from ase.data import chemical_symbols
 from examples import labelled
 
-from e3d.data.dataset import Dataset, Molecule, write_dataset
+from e3d.data.dataset import Dataset
+from e3d.data.molecule import Molecule
 from e3d.data.split import fold
+from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
 from e3d.labels import alignment
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE

@@ -10,7 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from e3d import parallel
 from e3d.chemistry import bond_orders, dft, xtb
-from e3d.data.dataset import Dataset, Molecule
+from e3d.data.dataset import Dataset
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.labels import bond_strengths
 from e3d.paths import DATA

@@ -6,8 +6,8 @@ import pytest
 from examples import labelled
 from rdkit import Chem
 
-from e3d.data.dataset import write_dataset
 from e3d.data.split import fold
+from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
 from e3d.labels.enumeration import (
     _FORBIDDEN,

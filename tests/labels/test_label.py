@@ -13,7 +13,8 @@ import pytest
 
 from e3d.chemistry.levels import FRAMES, METHODS, isolated_atoms
 from e3d.chemistry.xtb import relax
-from e3d.data.dataset import Dataset, Molecule
+from e3d.data.dataset import Dataset
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.labels import label as labelling
 from e3d.labels.label import _read, label, label_molecules, read_sources

@@ -9,7 +9,8 @@ import pytest
 
 from e3d import parallel, units
 from e3d.chemistry import dft, levels
-from e3d.data.dataset import Molecule, read_molecules
+from e3d.data.dataset import read_molecules
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.labels import stretching
 from e3d.units import EV_PER_HARTREE

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from e3d.chemistry.bonding import embed, mapped_smiles, parse_smiles
 from e3d.data import split
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.models import additive, nulls, pair
 

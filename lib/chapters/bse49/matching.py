@@ -17,7 +17,8 @@ from chapters.bse49.source import Separation, structure
 from e3d import parallel
 from e3d.chemistry import bonding
 from e3d.data import split
-from e3d.data.dataset import TYPE_NAMES, Molecule
+from e3d.data.dataset import TYPE_NAMES
+from e3d.data.molecule import Molecule
 from e3d.decomposition.edges import decompose
 from e3d.decomposition.tables import ModelSpec, edge_tables_in_parallel
 from e3d.errors import E3DError

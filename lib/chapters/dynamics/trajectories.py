@@ -22,7 +22,8 @@ from chapters.dynamics import potentials
 from chapters.dynamics.simulation import Protocol, Trajectory, simulate
 from e3d.chemistry import bonding
 from e3d.data import split
-from e3d.data.dataset import DAMAGED, Molecule
+from e3d.data.dataset import DAMAGED
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.models.pair import PairPotential
 from e3d.parallel import map_resumable

@@ -20,7 +20,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import pair_and_order
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.decomposition.edges import Decomposition, decompose_batches
 from e3d.errors import E3DError
 from e3d.models import batches

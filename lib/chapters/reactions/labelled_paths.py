@@ -23,8 +23,10 @@ from chapters.reactions.path_search import find_path
 from chapters.reactions.reaction import Reaction, ReactionPath
 from e3d.chemistry.dft import converged_energy, kohn_sham
 from e3d.chemistry.levels import LEVELS, isolated_atoms
-from e3d.data.dataset import Dataset, Molecule, saving, write_dataset
+from e3d.data.dataset import Dataset
+from e3d.data.molecule import Molecule
 from e3d.data.split import fold
+from e3d.data.writing import saving, write_dataset
 from e3d.errors import E3DError
 from e3d.labels.label import label
 from e3d.parallel import map_resumable

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
 import h5py
 import numpy as np
-from ase import Atoms
 from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
-from ase.data import chemical_symbols
-from rdkit import Chem, rdBase
 
-from e3d import files
-from e3d.chemistry.bonding import bond_class, bond_pairs, canonical_smiles, from_mapped_smiles
-from e3d.data.schema import SCHEMA, read_fields
+from e3d.data.molecule import Molecule
+from e3d.data.schema import read_fields
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
@@ -28,84 +22,6 @@ TYPE_NAMES = ("H", "C", "N", "O", "F", "Si", "S", "Cl")
 GRADIENT_LIMIT = 1.0
 #: What h5py raises on a damaged file, at whatever depth the damage lies.
 DAMAGED = (OSError, RuntimeError, KeyError)
-
-
-@dataclass(frozen=True)
-class Molecule:
-    """One molecule and its conformations: M conformations of N atoms.
-
-    positions (M, N, 3) in Å; energies (M,) total and formation_energies (M,) relative to isolated
-    atoms, in eV; forces (M, N, 3) in eV/Å; temperatures (M,) in K, 0 for the relaxed geometry,
-    −1 for frames of a reaction path, and None where the data set does not say.
-    """
-
-    name: str
-    subset: str
-    smiles: str
-    atomic_numbers: np.ndarray
-    positions: np.ndarray
-    energies: np.ndarray
-    formation_energies: np.ndarray
-    forces: np.ndarray
-    temperatures: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.energies)
-
-    @property
-    def symbols(self) -> list[str]:
-        """Element symbol of each atom."""
-        return [chemical_symbols[z] for z in self.atomic_numbers]
-
-    @property
-    def charge(self) -> int:
-        """Formal charge, in units of e, from the SMILES."""
-        with rdBase.BlockLogs():
-            molecule = Chem.MolFromSmiles(self.smiles, sanitize=False)
-        if molecule is None:
-            raise E3DError(f"molecule {self.name!r}: SMILES {self.smiles!r} cannot be parsed")
-        return Chem.GetFormalCharge(molecule)
-
-    @property
-    def canonical_smiles(self) -> str:
-        """The key of the global split, see `canonical_smiles`."""
-        return canonical_smiles(self.smiles)
-
-    @property
-    def bond_classes(self) -> list[str]:
-        """Class of every bond of the SMILES, in the order of `bond_pairs`."""
-        graph = from_mapped_smiles(self.smiles)
-        return [bond_class(graph, i, j) for i, j in bond_pairs(graph).tolist()]
-
-    @property
-    def relaxed(self) -> Molecule:
-        """The same molecule with its relaxed conformation alone, the one with temperature 0.
-
-        Raises E3DError when the data set does not say which one is relaxed.
-        """
-        if self.temperatures is None or not (self.temperatures == 0).any():
-            raise E3DError(
-                f"molecule {self.name!r} has no conformation with temperature 0, so no relaxed "
-                "geometry to read bond energies from"
-            )
-        return self.select(np.flatnonzero(self.temperatures == 0)[:1])
-
-    def binding_energies(self, atomic_energies: Mapping[str, float]) -> np.ndarray:
-        """Energies relative to the atoms, E − Σ_i μ_t(i), shape (M,), in eV; negative when bound.
-
-        atomic_energies: μ by element symbol in eV, the zero of the decomposition.
-        """
-        return self.energies - sum(atomic_energies[symbol] for symbol in self.symbols)
-
-    def select(self, mask: np.ndarray) -> Molecule:
-        """The same molecule with the conformations of a boolean mask or index array, shape (M,)."""
-        return Molecule(
-            self.name, self.subset, self.smiles, self.atomic_numbers, self.positions[mask],
-            self.energies[mask], self.formation_energies[mask], self.forces[mask],
-            None if self.temperatures is None else self.temperatures[mask],
-        )  # fmt: skip
-
-
 #: eV; atomic energies of files of one level of theory agree to this. An open-shell atom is not
 #: round: how it lies in the integration grid moves the energy of oxygen by 2e-5 eV.
 ATOM_TOLERANCE = 1e-4
@@ -282,90 +198,3 @@ def _read_molecule(group: h5py.Group, name: str) -> Molecule:
         forces=-arrays["dft_total_gradient"].astype(float) * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
         temperatures=arrays.get("temperature"),
     )
-
-
-def write_dataset(
-    path: str | Path,
-    molecules: Iterable[Molecule],
-    *,
-    level_of_theory: str,
-    atomic_energies: dict[str, float],
-    provenance: str,
-    aligned: dict[str, float] | None = None,
-    license: str = "CC0-1.0",
-) -> None:
-    """Write molecules to a SPICE-schema file, atomically.
-
-    `atomic_energies` (isolated atoms) and `aligned` (the aligned zero) in eV. Positions, gradients
-    float32; energies float64; formation energies are computed from the isolated atoms.
-
-    Raises E3DError for no molecules, a name given twice, an element without atomic energy, a value
-    that is not finite, or a full disk; then `path` is as it was.
-    """
-    with saving(path) as file:
-        file.attrs["level_of_theory"] = level_of_theory
-        file.attrs["atomic_energies"] = _json_hartree(atomic_energies)
-        if aligned is not None:
-            file.attrs["atomic_energies_aligned"] = _json_hartree(aligned)
-        file.attrs["provenance"] = provenance
-        file.attrs["license"] = license
-        for molecule in molecules:
-            if molecule.name in file:
-                raise E3DError(f"{path}: molecule {molecule.name!r} is given twice; name each once")
-            _write_molecule(file.create_group(molecule.name), molecule, atomic_energies)
-        if not len(file):
-            raise E3DError(f"{path}: no molecule to write; the source holds none")
-
-
-@contextmanager
-def saving(path: str | Path, source: str | Path | None = None) -> Iterator[h5py.File]:
-    """An HDF5 file in memory, empty or a copy of `source`, that replaces `path` at the end.
-
-    In memory, because the HDF5 library can crash on a disk that fills up under it. Raises E3DError
-    when `path` cannot be written.
-    """
-    options = {"driver": "core", "backing_store": False, "libver": "latest"}
-    with h5py.File(source or "new.h5", "r+" if source else "w", **options) as file:
-        yield file
-        file.flush()
-        with files.replacing(path) as temporary:
-            temporary.write_bytes(file.id.get_file_image())
-
-
-def _json_hartree(energies: dict[str, float]) -> str:
-    return json.dumps({symbol: value / EV_PER_HARTREE for symbol, value in energies.items()})
-
-
-def _write_molecule(group: h5py.Group, molecule: Molecule, atoms: dict[str, float]) -> None:
-    missing = {chemical_symbols[z] for z in molecule.atomic_numbers} - set(atoms)
-    if missing:
-        raise E3DError(
-            f"molecule {molecule.name!r}: no isolated-atom energy for {', '.join(sorted(missing))}"
-        )
-    text = h5py.string_dtype()
-    for key in ("subset", "smiles"):
-        group.create_dataset(key, data=[getattr(molecule, key)], dtype=text)
-    group["atomic_numbers"] = molecule.atomic_numbers.astype(np.int16)
-    zero = sum(atoms[chemical_symbols[z]] for z in molecule.atomic_numbers)
-    gradients = -molecule.forces / EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
-    fields: dict[str, np.ndarray] = {
-        "conformations": (molecule.positions / ANGSTROM_PER_BOHR).astype(np.float32),
-        "dft_total_energy": molecule.energies / EV_PER_HARTREE,
-        "dft_total_gradient": gradients.astype(np.float32),
-        "formation_energy": (molecule.energies - zero) / EV_PER_HARTREE,
-    }
-    for key, values in fields.items():
-        if not np.isfinite(values).all():
-            raise E3DError(f"molecule {molecule.name!r}: {key!r} is not finite; label it again")
-        group[key] = values
-        group[key].attrs["units"] = SCHEMA[key][1]
-    if molecule.temperatures is not None:
-        group["temperature"] = molecule.temperatures.astype(np.int16)
-        group["temperature"].attrs["units"] = "K"
-
-
-def conformations(molecules: Iterable[Molecule]) -> Iterator[Atoms]:
-    """Every conformation of every molecule as ASE structures."""
-    for molecule in molecules:
-        for positions in molecule.positions:
-            yield Atoms(molecule.atomic_numbers, positions)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from e3d.chemistry.bonding import canonical_smiles
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 
 Fold = Literal["train", "validation", "test"]

@@ -19,7 +19,7 @@ from rdkit import Chem
 
 from e3d.chemistry import bonding
 from e3d.chemistry.topology import APART_COLUMNS
-from e3d.data.dataset import Molecule, conformations
+from e3d.data.molecule import Molecule, conformations
 from e3d.decomposition import edges
 from e3d.errors import E3DError
 from e3d.models.allegro import Model

@@ -20,7 +20,9 @@ from pandas.api.types import is_numeric_dtype
 from tqdm import tqdm
 
 from e3d import files
-from e3d.data.dataset import DAMAGED, Dataset, Molecule, saving
+from e3d.data.dataset import DAMAGED, Dataset
+from e3d.data.molecule import Molecule
+from e3d.data.writing import saving
 from e3d.decomposition import edges
 from e3d.decomposition.maps import PairStatistics, summarise
 from e3d.errors import E3DError

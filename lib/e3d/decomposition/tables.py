@@ -18,7 +18,7 @@ from e3d import parallel
 from e3d.chemistry import bonding
 from e3d.chemistry.topology import APART_COLUMNS, PathShares, path_shares
 from e3d.data import split
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.decomposition.edges import Decomposition, decompose_batches
 from e3d.errors import E3DError
 from e3d.models import batches as batches_

@@ -24,8 +24,9 @@ import pandas as pd
 from ase.data import chemical_symbols
 
 from e3d.chemistry.levels import METHODS, isolated_atoms
-from e3d.data.dataset import TYPE_NAMES, Dataset, saving
+from e3d.data.dataset import TYPE_NAMES, Dataset
 from e3d.data.split import fold
+from e3d.data.writing import saving
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 

@@ -11,7 +11,7 @@ from e3d.chemistry import bonding
 from e3d.chemistry.bond_orders import mean_field_bond_orders, relaxed_force_constants
 from e3d.chemistry.dft import converged_energy, kohn_sham
 from e3d.chemistry.xtb import gfn2_hessian, single_point
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.parallel import map_resumable
 from e3d.statistics import rounding
 from e3d.units import ANGSTROM_PER_BOHR

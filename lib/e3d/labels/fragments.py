@@ -21,7 +21,7 @@ from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles
 from e3d.chemistry.dft import converged_energy, kohn_sham, relax_wb97m
 from e3d.chemistry.xtb import relax, relax_to_minimum
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV

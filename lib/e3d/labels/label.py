@@ -20,7 +20,9 @@ from ase.data import chemical_symbols
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles
 from e3d.chemistry.levels import FRAMES, LEVELS, METHODS, UNPAIRED, isolated_atoms
-from e3d.data.dataset import Dataset, Molecule, write_dataset
+from e3d.data.dataset import Dataset
+from e3d.data.molecule import Molecule
+from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
 from e3d.labels.sampling import Sampling, sample
 from e3d.parallel import map_resumable

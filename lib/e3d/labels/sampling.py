@@ -9,7 +9,7 @@ import numpy as np
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles
 from e3d.chemistry.xtb import calculator, relax
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 
 

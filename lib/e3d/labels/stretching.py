@@ -28,7 +28,7 @@ from e3d.chemistry.dft import (
     open_shell_energy,
     stable_energy,
 )
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE

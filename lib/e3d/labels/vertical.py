@@ -21,7 +21,7 @@ from rdkit import Chem
 
 from e3d.chemistry import bonding
 from e3d.chemistry.dft import kohn_sham, open_shell_energy
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.labels.fragments import radical_smiles
 from e3d.parallel import map_resumable

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 
 #: Singular values below this fraction of the largest are treated as zero.

@@ -18,7 +18,7 @@ import pandas as pd
 
 from e3d import files
 from e3d.chemistry.bonding import elements_of
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.data.split import select
 from e3d.errors import E3DError
 from e3d.models.additive import Additive, fit_additive, scale_factor

@@ -15,7 +15,7 @@ from ase.data import chemical_symbols
 from jaxtyping import Float
 from scipy.interpolate import BSpline
 
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 
 #: Degree of the splines: φ, φ′ and φ″ are continuous, also at the cutoff.

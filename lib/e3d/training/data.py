@@ -14,7 +14,8 @@ from nequip.data.dataset import AtomicDataset
 from nequip.data.transforms import NeighborListTransform
 from torch.utils.data import DataLoader, Sampler
 
-from e3d.data.dataset import TYPE_NAMES, Molecule, read_molecules
+from e3d.data.dataset import TYPE_NAMES, read_molecules
+from e3d.data.molecule import Molecule
 from e3d.data.split import Fold, HeldOut, select
 from e3d.errors import E3DError
 

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from ase import Atoms
 
-from e3d.data.dataset import Molecule, read_molecules
+from e3d.data.dataset import read_molecules
+from e3d.data.molecule import Molecule
 from e3d.data.split import Fold, HeldOut, select
 from e3d.models import batches
 from e3d.models.allegro import Model, load_model

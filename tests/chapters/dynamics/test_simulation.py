@@ -11,7 +11,7 @@ from examples import labelled, random_model, well
 from chapters.dynamics import potentials, simulation, trajectories
 from chapters.dynamics.simulation import BatchCalculator, Protocol, simulate
 from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.parallel import partial_path
 

@@ -9,7 +9,7 @@ from chapters.reactions import barriers, changing_bonds
 from chapters.reactions.labelled_paths import LabelledPath
 from chapters.reactions.reaction import Reaction, ReactionPath
 from e3d.chemistry.bonding import bond_lengths, embed
-from e3d.data.dataset import Molecule
+from e3d.data.molecule import Molecule
 from e3d.units import KCAL_PER_MOL_PER_EV
 
 #: Acetaldehyde to vinyl alcohol: one hydrogen goes from carbon to oxygen.
