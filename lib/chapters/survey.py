@@ -12,9 +12,9 @@ import pandas as pd
 from ase import units
 
 from e3d import files
-from e3d.data.check import Report
 from e3d.data.dataset import Dataset
 from e3d.data.molecule import Molecule
+from e3d.data.report import Report
 from e3d.data.split import conformation_folds, fold
 from e3d.labels.alignment import Alignment
 
