@@ -11,7 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
-from e3d.data.check import MAX_LISTED, Report, check_dataset
+from e3d.data.check import check_dataset
+from e3d.data.report import MAX_LISTED, Report
 from e3d.errors import E3DError
 
 DFT = Path("data/dft-small.h5")

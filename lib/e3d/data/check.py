@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -22,6 +21,7 @@ from tqdm import tqdm
 
 from e3d.data.dataset import DAMAGED, GRADIENT_LIMIT, TYPE_NAMES, Dataset
 from e3d.data.formation_energies import Zero, inferred_zero, stored_zero
+from e3d.data.report import Report
 from e3d.data.schema import OPTIONAL, read_fields
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR
@@ -42,84 +42,6 @@ FLAT = 1e-4
 MAX_TURNED = 4
 #: Conformations from which the sign of the gradients can be judged at least.
 MIN_UPHILL = 5
-#: Findings of one kind that are listed; more are counted.
-MAX_LISTED = 20
-
-
-@dataclass
-class Report:
-    """What `check_dataset` found in a file.
-
-    `skipped` counts conformations that reading passes over, by reason; `n_uphill` and `n_downhill`
-    those whose gradient points away from the molecule's lowest conformation, as it should, and
-    towards it; `problems` and `notes` are
-    (where, what) lists of at most `MAX_LISTED` entries, `n_problems` and `n_notes` their true
-    numbers.
-    """
-
-    path: str
-    n_molecules: int = 0
-    n_conformations: int = 0
-    n_usable: int = 0
-    elements: dict[str, int] = field(default_factory=dict)
-    level_of_theory: str = ""
-    skipped: dict[str, int] = field(default_factory=dict)
-    problems: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[tuple[str, str]] = field(default_factory=list)
-    n_problems: int = 0
-    n_notes: int = 0
-    n_uphill: int = 0
-    n_downhill: int = 0
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is no problem; notes do not count."""
-        return self.n_problems == 0
-
-    def problem(self, where: str, what: str) -> None:
-        """Count a problem, and list it while there are few."""
-        self.n_problems += 1
-        if len(self.problems) < MAX_LISTED:
-            self.problems.append((where, what))
-
-    def note(self, where: str, what: str) -> None:
-        """Count a note, and list it while there are few."""
-        self.n_notes += 1
-        if len(self.notes) < MAX_LISTED:
-            self.notes.append((where, what))
-
-    def skip(self, reason: str, count: int) -> None:
-        """Count conformations that reading passes over."""
-        if count:
-            self.skipped[reason] = self.skipped.get(reason, 0) + count
-
-    def as_dict(self) -> dict:
-        """The report as plain data, for JSON."""
-        findings = {
-            kind: [{"where": where, "what": what} for where, what in getattr(self, kind)]
-            for kind in ("problems", "notes")
-        }
-        return {**self.__dict__, **findings, "ok": self.ok}
-
-    def text(self) -> str:
-        """The report as lines for a terminal."""
-        elements = ", ".join(f"{symbol} in {n}" for symbol, n in self.elements.items())
-        lines = [
-            f"{self.path}: {self.n_molecules} molecules, {self.n_conformations} conformations, "
-            f"{self.level_of_theory or 'level of theory not stated'}",
-            f"elements: {elements or 'none'} molecules",
-            f"usable: {self.n_usable} conformations",
-        ]
-        lines += [f"skipped: {count} conformations, {why}" for why, count in self.skipped.items()]
-        for kind, count in (("problem", self.n_problems), ("note", self.n_notes)):
-            listed = getattr(self, f"{kind}s")
-            lines += [f"{kind}: {where}: {what}" for where, what in listed]
-            if count > len(listed):
-                lines.append(f"{kind}: … and {count - len(listed)} more")
-        verdict = (
-            "no problems" if self.ok else f"{self.n_problems} problem{'s' * (self.n_problems > 1)}"
-        )
-        return "\n".join([*lines, verdict])
 
 
 def check_dataset(path: str | Path, *, progress: bool = False) -> Report:
