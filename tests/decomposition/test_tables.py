@@ -69,15 +69,15 @@ def test_processes_give_the_tables_of_one(model, tmp_path, monkeypatch):
     )  # fmt: skip
     monkeypatch.setattr(tables, "_CHUNK", 2)
     molecules = [molecule_of(smiles, smiles) for smiles in ("C", "O", "CO", "CC", "N")]
-    recipes = {"a": tables.ModelSpec(str(kept)), "b": tables.ModelSpec(str(kept), fresh_seed=1)}
+    specs = {"a": tables.ModelSpec(str(kept)), "b": tables.ModelSpec(str(kept), fresh_seed=1)}
     models = {"a": model, "b": untrained(model, seed=1)}
     zero = dict.fromkeys(TYPES, -0.1)
-    found = tables.edge_tables_in_parallel(recipes, molecules, atomic_energies=zero, n_workers=2)
+    found = tables.edge_tables_in_parallel(specs, molecules, atomic_energies=zero, n_workers=2)
     expected = tables.edge_tables(models, molecules, atomic_energies=zero)
     for table, other in zip(found, expected, strict=True):
         pd.testing.assert_frame_equal(table, other)
     with pytest.raises(E3DError, match="no molecules"):
-        tables.edge_tables_in_parallel(recipes, [], atomic_energies=zero)
+        tables.edge_tables_in_parallel(specs, [], atomic_energies=zero)
 
 
 def test_shares_are_ratios_of_sums_averaged_over_seeds():

@@ -131,7 +131,7 @@ def match_all(
 
 def score(
     found: Sequence[Broken],
-    recipes: Mapping[str, ModelSpec],
+    specs: Mapping[str, ModelSpec],
     additive: Additive,
     pair: PairPotential,
     *,
@@ -148,14 +148,14 @@ def score(
     options: dict[str, Any] = {"n_workers": n_workers, "progress": progress}
     zero = dict.fromkeys(TYPE_NAMES, 0.0)  # it cancels: AB has the atoms of A and B
     wholes = [broken.whole for broken in found]
-    bonds, sums = edge_tables_in_parallel(recipes, wholes, atomic_energies=zero, **options)
+    bonds, sums = edge_tables_in_parallel(specs, wholes, atomic_energies=zero, **options)
     table = pd.DataFrame([_identity(broken) for broken in found]).set_index("reaction")
     table = table.join(_of_broken_bonds(bonds, found, additive, pair))
     fragments = [atoms for broken in found for atoms in broken.fragments]
     work = partial(_binding_energies, fragments)
-    parts = parallel.map_ordered(work, list(recipes.values()), unit="model", **options)
+    parts = parallel.map_ordered(work, list(specs.values()), unit="model", **options)
     whole = sums.pivot_table(index="molecule", columns="run", values="model_eV").loc[table.index]
-    for run, energies in zip(recipes, parts, strict=True):
+    for run, energies in zip(specs, parts, strict=True):
         table[f"fragment:{run}"] = energies - whole[run]
     of_pair = [_pair_energy(pair, Atoms(m.atomic_numbers, m.positions[0])) for m in wholes]
     table["fragment:pair"] = _by_two([_pair_energy(pair, a) for a in fragments]) - of_pair
@@ -191,10 +191,10 @@ def _by_two(values: Sequence[float]) -> np.ndarray:
     return np.asarray(values).reshape(-1, 2).sum(axis=1)
 
 
-def _binding_energies(fragments: Sequence[Atoms], recipe: ModelSpec) -> np.ndarray:
+def _binding_energies(fragments: Sequence[Atoms], spec: ModelSpec) -> np.ndarray:
     """Σε in eV of the two fragments of every reaction, by one model; each structure once."""
     once = {(tuple(a.numbers), a.positions.tobytes()): a for a in fragments}
-    decompositions = decompose(recipe.load(), once.values())
+    decompositions = decompose(spec.load(), once.values())
     sums = {key: d.edge_energies.sum() for key, d in zip(once, decompositions, strict=True)}
     return _by_two([sums[tuple(a.numbers), a.positions.tobytes()] for a in fragments])
 

@@ -106,7 +106,7 @@ class ModelSpec(NamedTuple):
 
 
 def edge_tables_in_parallel(
-    recipes: Mapping[str, ModelSpec],
+    specs: Mapping[str, ModelSpec],
     molecules: Sequence[Molecule],
     *,
     atomic_energies: Mapping[str, float],
@@ -117,24 +117,24 @@ def edge_tables_in_parallel(
     if not len(molecules):
         raise E3DError("no molecules to decompose; is the data set empty?")
     chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
-    work = partial(_tables_of_chunk, tuple(recipes.items()), dict(atomic_energies))
+    work = partial(_tables_of_chunk, tuple(specs.items()), dict(atomic_energies))
     parts = parallel.map_ordered(work, chunks, unit="chunk", n_workers=n_workers, progress=progress)
     bonds, rows = zip(*parts, strict=True)
     return EdgeTables(pd.concat(bonds, ignore_index=True), pd.concat(rows, ignore_index=True))
 
 
-_Recipes: TypeAlias = tuple[tuple[str, ModelSpec], ...]
+_Specs: TypeAlias = tuple[tuple[str, ModelSpec], ...]
 
 
 @lru_cache(maxsize=1)
-def _load_all(recipes: _Recipes) -> dict[str, Model]:
-    return {name: recipe.load() for name, recipe in recipes}
+def _load_all(specs: _Specs) -> dict[str, Model]:
+    return {name: spec.load() for name, spec in specs}
 
 
 def _tables_of_chunk(
-    recipes: _Recipes, atomic_energies: dict[str, float], molecules: Sequence[Molecule]
+    specs: _Specs, atomic_energies: dict[str, float], molecules: Sequence[Molecule]
 ) -> EdgeTables:
-    return edge_tables(_load_all(recipes), molecules, atomic_energies=atomic_energies)
+    return edge_tables(_load_all(specs), molecules, atomic_energies=atomic_energies)
 
 
 def bond_table(models: Mapping[str, Model], molecules: Iterable[Molecule]) -> pd.DataFrame:
