@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from nequip.nn.embedding import PolynomialCutoff
 
 from e3d.chemistry.bonding import bond_lengths, bond_pairs, from_mapped_smiles
-from e3d.data.dataset import Molecule, bond_classes
+from e3d.data.molecule import Molecule
 from e3d.decomposition.edges import bond_energies, decompose
 from e3d.errors import E3DError
 from e3d.models.allegro import Model
@@ -127,7 +127,7 @@ def longest_bonds(molecules: Iterable[Molecule]) -> pd.Series:
     for entry in molecules:
         pairs = bond_pairs(from_mapped_smiles(entry.smiles))
         longest = bond_lengths(entry.positions, pairs).max(axis=0)
-        for name, length in zip(bond_classes(entry), longest.tolist(), strict=True):
+        for name, length in zip(entry.bond_classes, longest.tolist(), strict=True):
             found[name] = max(found.get(name, 0.0), length)
     return pd.Series(found, dtype=float)
 
