@@ -24,6 +24,14 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
     assert verdicts == {"x": {"x": "better"}}
 
 
+def test_decimals_decide_what_counts_as_zero(tmp_path: Path) -> None:
+    table = pd.DataFrame({"error_eV": [4.56e-7]})
+    results.save(tmp_path, tables={"few": table})
+    results.save(tmp_path, tables={"many": table}, decimals=9)
+    assert pd.read_csv(tmp_path / "few.csv")["error_eV"].item() == 0
+    assert pd.read_csv(tmp_path / "many.csv")["error_eV"].item() == 4.56e-7
+
+
 def test_a_metric_that_is_no_number_writes_nothing(tmp_path: Path) -> None:
     wrong = FOUND | {"x.gain": {"value": float("nan"), "low": None, "high": None, "n": 0}}
     with pytest.raises(E3DError, match=r"x\.json: not a finite number in x\.gain"):

@@ -20,25 +20,33 @@ def save(
     tables: Mapping[str, pd.DataFrame] | None = None,
     metrics: Mapping[str, Mapping[str, Any]] | None = None,
     digits: int = 4,
+    decimals: int = 6,
 ) -> None:
     """Write tables to `<output_dir>/<name>.csv` and metrics to `<output_dir>/<name>.json`.
 
     metrics: by file name, a dictionary of estimates (value, low, high, n) by key, and `verdicts`.
-    Floats are rounded to `digits` significant digits, so that another CPU gives the same files.
+    Floats are rounded to `digits` significant digits and at most `decimals` decimal places, so that
+    another CPU gives the same files.
     Raises E3DError for a metric that is NaN or infinite, before anything is written.
     """
     folder = Path(output_dir)
-    texts = {f"{name}.json": _json(name, found, digits) for name, found in (metrics or {}).items()}
+    texts = {
+        f"{name}.json": _json(name, found, digits, decimals)
+        for name, found in (metrics or {}).items()
+    }
     for name, table in (tables or {}).items():
-        texts[f"{name}.csv"] = rounding.rounded(table, digits).to_csv(index=False)
+        texts[f"{name}.csv"] = rounding.rounded(table, digits, decimals).to_csv(index=False)
     for name, text in texts.items():
         with files.replacing(folder / name) as temporary:
             temporary.write_text(text)
 
 
-def _json(name: str, found: Mapping[str, Any], digits: int) -> str:
+def _json(name: str, found: Mapping[str, Any], digits: int, decimals: int) -> str:
     try:
-        return json.dumps(rounding.rounded(dict(found), digits), indent=1, allow_nan=False) + "\n"
+        return (
+            json.dumps(rounding.rounded(dict(found), digits, decimals), indent=1, allow_nan=False)
+            + "\n"
+        )
     except ValueError:
         wrong = [key for key, entry in found.items() if "NaN" in json.dumps(entry)]
         raise E3DError(
