@@ -245,7 +245,7 @@ def test_the_checkpoint_predicts_what_nequip_predicts(
 def test_a_killed_training_takes_nequip_with_it_and_goes_on(labels: Path, tmp_path: Path) -> None:
     settings = tiny(labels, steps=400)
     script = (
-        "from e3d.configuration import Settings\nfrom e3d.training import train\n"
+        "from e3d.training.settings import Settings\nfrom e3d.training.train import train\n"
         f"train(Settings(**{asdict(settings)!r}), {str(tmp_path / 'run')!r}, "
         f"work={str(tmp_path / 'work')!r})"
     )

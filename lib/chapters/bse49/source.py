@@ -1,9 +1,9 @@
-"""BSE49, bond separation energies from outside: fetched, verified and read.
+"""BSE49, an external benchmark of bond separation energies: fetched, verified and read.
 
 Prasad, Khalilian, Otero-de-la-Roza and DiLabio, Sci. Data 8, 300 (2021),
 doi:10.1038/s41597-021-01088-2: energies of AB → A• + B• at the minima of all three by (RO)CBS-QB3,
-electronic, without zero-point energy, in kcal/mol and positive when bound. Neither the geometries
-nor the tables are shipped.
+electronic, without zero-point energy, in kcal/mol and positive when bound. Neither geometries nor
+tables are part of this project.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from tqdm import tqdm
 
 from e3d.errors import E3DError
 
-#: Folder or .tar.gz that stands in for the download.
+#: Environment variable with a folder or .tar.gz to use instead of the download.
 SOURCE_VARIABLE = "E3D_BSE49"
-#: The two parts: molecules that have been measured somewhere, and made-up ones.
+#: The two parts: molecules known from experiments, and hypothetical ones.
 SETS = ("Existing", "Hypothetical")
-#: Bytes; neither archive nor unpacked files are read beyond it. BSE49 has a tenth.
+#: Most bytes that are downloaded or unpacked, ten times the size of BSE49.
 SIZE_LIMIT = 100_000_000
 _TIMEOUT_S = 60
 
 
 def obtain(source: str, *, url: str, cache: str | Path, sha256: str) -> dict[str, bytes]:
-    """Tables and geometries by path in the repository of BSE49, verified.
+    """Tables and geometries of BSE49, verified, by their path in its repository.
 
-    source: a folder or .tar.gz in place of the download; empty: the one that the environment
-    variable `E3D_BSE49` names, if any, otherwise `url`, kept as the file `cache`. sha256: as of
-    `digest`. An archive is read in memory, nothing is unpacked.
+    source: a folder or .tar.gz to use instead of the download; if empty, the one in the environment
+    variable `E3D_BSE49`, and without that `url`, kept as the file `cache`. sha256: see `digest`. An
+    archive is read in memory; nothing is unpacked.
 
-    Raises E3DError when nothing can be read or downloaded, and when the content is another.
+    Raises E3DError when nothing can be read or downloaded, and when the content differs.
     """
     source = source or os.environ.get(SOURCE_VARIABLE, "")
     path = Path(source or cache)
@@ -112,7 +112,7 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 
 
 def _used(path: str) -> str | None:
-    """Path inside the repository of a table or geometry, wherever that lies; None for the rest."""
+    """Path in the repository, wherever that lies, of a table or geometry; None for other files."""
     parts = Path(path).parts
     if parts and parts[-1] in [f"BSE49_{name}.org" for name in SETS]:
         return parts[-1]
@@ -121,9 +121,9 @@ def _used(path: str) -> str | None:
 
 
 def digest(contents: Mapping[str, bytes]) -> str:
-    """SHA-256 of the sorted names and digests of the tables and of the geometries they name.
+    """SHA-256 of the sorted names and digests of the tables and of the geometries in them.
 
-    Not of the archive: the bytes of one that is made on request are not promised to stay.
+    The bytes of the archive do not enter, because one that is made on request may change.
     """
     named = {
         f"Geometries/{r.set}/{part}.xyz" for r in read_separations(contents) for part in r.parts

@@ -1,7 +1,7 @@
-"""Validate a data set: everything that is wrong with it, and in which molecule.
+"""Validation of a data set: what is wrong with it, and in which molecule.
 
 Problems make a file unfit for training or decomposition; notes are worth knowing (conformations
-that reading passes over, missing descriptions). Nothing grows with the size of the file.
+that are skipped on reading, missing descriptions). Memory does not grow with the size of the file.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from e3d.data.schema import OPTIONAL, read_fields
 from e3d.errors import E3DError
 from e3d.units import ANGSTROM_PER_BOHR
 
-#: hartree; a formation energy farther from total minus isolated atoms is a problem.
+#: Largest deviation of a formation energy from total minus isolated atoms, in hartree.
 ENERGY_TOLERANCE = 1e-5
-#: Nearest-neighbour distance over the sum of covalent radii, mean over a molecule: outside this
-#: range the positions are in another unit (Å read as bohr gives 0.53, N2 itself 0.78, far-apart
-#: noble gas dimers 3).
+#: Nearest-neighbour distance over the sum of covalent radii, averaged over a molecule. Outside this
+#: range the positions must be in another unit: N2 has 0.78, a noble gas dimer 3, and ångströms read
+#: as bohr halve the ratio.
 SPACING_RANGE = (0.6, 10.0)
-#: hartree; a formation energy per atom beyond it is in another unit.
+#: Largest plausible formation energy per atom, in hartree.
 FORMATION_LIMIT = 1.0
-#: Why conformations are passed over; where it holds for most, the gradients are in another unit.
+#: Why conformations are skipped; if most are, the gradients must be in another unit.
 STEEP = f"gradient beyond {GRADIENT_LIMIT:g} hartree/bohr"
-#: Energies closer than this, in hartree, do not tell up from down.
+#: Energies closer than this, in hartree, do not say which of two conformations is higher.
 FLAT = 1e-4
-#: Conformations of a molecule that are turned to fit, which takes a while.
+#: Conformations per molecule that are superimposed on the lowest one, which is slow.
 MAX_TURNED = 4
-#: Conformations from which the sign of the gradients can be judged at least.
+#: Conformations needed to judge the sign of the gradients.
 MIN_UPHILL = 5
 
 
@@ -131,7 +131,7 @@ def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) ->
 
 
 def _graph(smiles: str | None, numbers: np.ndarray) -> tuple[Chem.Mol | None, list[str]]:
-    """Graph of the SMILES, unsanitized, and how it disagrees with the atoms."""
+    """Graph of the SMILES, unsanitized, and its contradictions to the atoms."""
     if smiles is None:
         return None, []
     parameters = Chem.SmilesParserParams()
@@ -151,7 +151,7 @@ def _graph(smiles: str | None, numbers: np.ndarray) -> tuple[Chem.Mol | None, li
 
 
 def _implausible(arrays: dict[str, np.ndarray]) -> list[str]:
-    """Values that stand in another unit than they state."""
+    """Quantities that cannot be in the unit that they state."""
     numbers, found = arrays["atomic_numbers"], []
     spacing = _spacing(numbers, arrays["conformations"][0])
     if spacing is not None and not SPACING_RANGE[0] < spacing < SPACING_RANGE[1]:
@@ -169,7 +169,7 @@ def _implausible(arrays: dict[str, np.ndarray]) -> list[str]:
 
 
 def _spacing(numbers: np.ndarray, positions: np.ndarray) -> float | None:
-    """Mean over atoms of the nearest neighbour's distance in units of both covalent radii.
+    """Distance to the nearest neighbour over the sum of covalent radii, averaged over the atoms.
 
     positions (N, 3) in bohr; None for a single atom.
     """
@@ -182,9 +182,10 @@ def _spacing(numbers: np.ndarray, positions: np.ndarray) -> float | None:
 
 
 def _count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
-    """Count where gradients point, seen from the lowest conformation, turned to fit.
+    """Count gradients that point away from the superimposed lowest conformation, and towards it.
 
-    Not along a path (negative temperature), where the lowest is the minimum of another valley.
+    Frames of a reaction path (negative temperature) are left out: the lowest one may belong to
+    another minimum.
     """
     if (arrays.get("temperature", np.zeros(1)) < 0).any():
         return
@@ -194,7 +195,9 @@ def _count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
     if positions.shape[1] < 2:
         return
     for k in np.flatnonzero(energies > energies[lowest] + FLAT)[:MAX_TURNED]:
-        with warnings.catch_warnings():  # a linear molecule can be turned about its axis
+        with (
+            warnings.catch_warnings()
+        ):  # the rotation of a linear molecule about its axis is arbitrary
             warnings.simplefilter("ignore", UserWarning)
             turn, _ = Rotation.align_vectors(positions[k], positions[lowest])
         uphill = np.vdot(gradients[k], positions[k] - turn.apply(positions[lowest])) > 0
@@ -205,7 +208,7 @@ def _count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
 def _count_usable(
     arrays: dict[str, np.ndarray], elements: Counter, graph: Chem.Mol | None, report: Report
 ) -> None:
-    """Count conformations as `Dataset.usable` would pass over or yield them."""
+    """Count the conformations that `Dataset.usable` would skip and yield."""
     count = len(arrays["dft_total_energy"])
     if not set(elements) <= set(TYPE_NAMES):
         report.skip(f"element outside {' '.join(TYPE_NAMES)}", count)

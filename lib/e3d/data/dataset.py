@@ -1,4 +1,4 @@
-"""SPICE-schema HDF5 data sets: read lazily, validated on reading, in eV and Å from there on."""
+"""Reading SPICE-schema HDF5 data sets: lazily, validated, and converted to eV and Å."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, E
 
 #: Elements of every model trained here, in the order of the model's type indices.
 TYPE_NAMES = ("H", "C", "N", "O", "F", "Si", "S", "Cl")
-#: hartree/bohr; a conformation with a larger gradient component is not usable.
+#: Largest gradient component of a usable conformation, in hartree/bohr.
 GRADIENT_LIMIT = 1.0
-#: What h5py raises on a damaged file, at whatever depth the damage lies.
+#: What h5py raises on reading a damaged file.
 DAMAGED = (OSError, RuntimeError, KeyError)
-#: eV; atomic energies of files of one level of theory agree to this. An open-shell atom is not
-#: round: how it lies in the integration grid moves the energy of oxygen by 2e-5 eV.
+#: Largest difference in eV between atomic energies at one level of theory. The density of an
+#: open-shell atom is not spherical: its orientation in the integration grid changes the energy of
+#: oxygen by 2e-5 eV.
 ATOM_TOLERANCE = 1e-4
 
 
@@ -56,7 +57,7 @@ class Dataset:
             raise E3DError(
                 f"data set {self.path} is truncated or not HDF5 ({error}); download it again"
             ) from error
-        #: Counts of conformations that the last call of `usable` passed over, by reason.
+        #: Conformations that the last call of `usable` skipped, by reason.
         self.skipped: dict[str, int] = {}
 
     def __enter__(self) -> Dataset:
@@ -85,7 +86,7 @@ class Dataset:
             ) from error
 
     def group(self, name: str) -> h5py.Group:
-        """The HDF5 group of a molecule, as it stands in the file."""
+        """The HDF5 group of a molecule, unconverted."""
         if name not in self._file:
             raise E3DError(f"no molecule {name!r}")
         return self._file[name]

@@ -1,10 +1,10 @@
-"""What the check of a data set found: problems, notes and counts, as text or as plain data."""
+"""Findings of the validation of a data set: problems, notes and counts, as text or plain data."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: Findings of one kind that are listed; more are counted.
+#: Findings of one kind that are listed; the others are only counted.
 MAX_LISTED = 20
 
 
@@ -12,11 +12,9 @@ MAX_LISTED = 20
 class Report:
     """What `check_dataset` found in a file.
 
-    `skipped` counts conformations that reading passes over, by reason; `n_uphill` and `n_downhill`
-    those whose gradient points away from the molecule's lowest conformation, as it should, and
-    towards it; `problems` and `notes` are
-    (where, what) lists of at most `MAX_LISTED` entries, `n_problems` and `n_notes` their true
-    numbers.
+    skipped: conformations that are not read, by reason; n_uphill, n_downhill: those whose gradient
+    points away from the molecule's lowest conformation, as it should, and towards it; problems,
+    notes: (where, what) of the first `MAX_LISTED`; n_problems, n_notes: how many there are.
     """
 
     path: str
@@ -39,19 +37,19 @@ class Report:
         return self.n_problems == 0
 
     def problem(self, where: str, what: str) -> None:
-        """Count a problem, and list it while there are few."""
+        """Count a problem, and list it if it is one of the first."""
         self.n_problems += 1
         if len(self.problems) < MAX_LISTED:
             self.problems.append((where, what))
 
     def note(self, where: str, what: str) -> None:
-        """Count a note, and list it while there are few."""
+        """Count a note, and list it if it is one of the first."""
         self.n_notes += 1
         if len(self.notes) < MAX_LISTED:
             self.notes.append((where, what))
 
     def skip(self, reason: str, count: int) -> None:
-        """Count conformations that reading passes over."""
+        """Count conformations that are not read."""
         if count:
             self.skipped[reason] = self.skipped.get(reason, 0) + count
 

@@ -1,4 +1,4 @@
-"""The schema of a molecule in a SPICE file, and what is wrong with one that departs from it."""
+"""The schema of a molecule in a SPICE file, and how a group departs from it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _read_field(
     unit: str | None,
     sizes: dict[str | int, int],
 ) -> tuple[np.ndarray, list[str]]:
-    """Values of a field and what is wrong with them; the first field settles M in `sizes`."""
+    """Values of a field and its problems; the first field sets M in `sizes`."""
     if stored is None:
         return np.empty(0), [f"field {key!r} is missing; is this a SPICE-schema file?"]
     problems = []

@@ -1,7 +1,7 @@
-"""The one split of the project: which molecules, and which conformations, a model may train on.
+"""The global split: the molecules and conformations that a model may be trained on.
 
 A molecule's fold is a function of its canonical SMILES alone (no atom maps, no stereochemistry), so
-a molecule held out anywhere is held out of every data set and every pre-training, now and later.
+a molecule held out of one data set is held out of all others and of every pre-training.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 
 Fold = Literal["train", "validation", "test"]
-#: What is held out: conformations of molecules that were trained on, or whole molecules.
+#: What can be held out: conformations of molecules that were trained on, or whole molecules.
 HeldOut = Literal["conformations", "molecules"]
 #: Shares of molecules held out.
 MOLECULE_SHARES = {"validation": 0.05, "test": 0.10}
@@ -39,7 +39,7 @@ def _draw(text: str, shares: Mapping[str, float]) -> Fold:
 
 
 def fold(smiles: str) -> Fold:
-    """Fold of a molecule, the same for every way of writing its SMILES.
+    """Fold of a molecule, the same for all of its SMILES.
 
     Raises E3DError when the SMILES cannot be parsed.
     """
@@ -83,8 +83,7 @@ def select(
 def draw(
     molecules: Sequence[Molecule], n_molecules: int, *, keep: Iterable[str] = (), seed: int = 0
 ) -> list[Molecule]:
-    """Some of many molecules, in their order: all of the test fold, those of `keep`, and others at
-    random until there are `n_molecules`.
+    """`n_molecules` in their order: the test fold, those of `keep`, and others drawn at random.
 
     keep: canonical SMILES.
     """

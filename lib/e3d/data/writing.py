@@ -1,4 +1,4 @@
-"""Writing SPICE-schema HDF5 files: whole or not at all, with the units of the schema."""
+"""Writing SPICE-schema HDF5 files, complete or not at all, with the units of the schema."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ def write_dataset(
 ) -> None:
     """Write molecules to a SPICE-schema file, atomically.
 
-    `atomic_energies` (isolated atoms) and `aligned` (the aligned zero) in eV. Positions, gradients
-    float32; energies float64; formation energies are computed from the isolated atoms.
+    atomic_energies (isolated atoms) and aligned (the aligned zero) in eV. Positions and gradients
+    are stored in float32, energies in float64; formation energies are computed from the isolated
+    atoms.
 
     Raises E3DError for no molecules, a name given twice, an element without atomic energy, a value
     that is not finite, or a full disk; then `path` is as it was.
@@ -55,8 +56,7 @@ def write_dataset(
 def saving(path: str | Path, source: str | Path | None = None) -> Iterator[h5py.File]:
     """An HDF5 file in memory, empty or a copy of `source`, that replaces `path` at the end.
 
-    In memory, because the HDF5 library can crash on a disk that fills up under it. Raises E3DError
-    when `path` cannot be written.
+    In memory, because the HDF5 library can crash when the disk fills up. Raises WriteError.
     """
     options = {"driver": "core", "backing_store": False, "libver": "latest"}
     with h5py.File(source or "new.h5", "r+" if source else "w", **options) as file:

@@ -1,0 +1,1 @@
+"""Energies of edges, pairs and bonds inside a model, their tables, maps and reports."""

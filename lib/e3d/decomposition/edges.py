@@ -27,7 +27,7 @@ from e3d.models import batches as batches_
 from e3d.models.allegro import Model
 from e3d.models.batches import Batch
 
-#: eV per atom: by how much the parts may differ from the whole, by the precision of the model.
+#: Largest deviation of the sum of the parts from the total energy, in eV per atom, by precision.
 SUM_RULE_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
 _Network = Any  # a torch module; its submodules are found by name, which no type checker can follow
 
@@ -76,7 +76,7 @@ def decompose(
 ) -> Iterator[Decomposition]:
     """Decompose structures one batch at a time, in their order: energies only, no gradients.
 
-    Cells and periodic boundary conditions are taken as they stand; calculators are ignored.
+    Cells and periodic boundary conditions are used as given; calculators are ignored.
     Raises E3DError for an element that the model does not know, a structure without atoms, a
     position that is not finite, a periodic direction without a cell vector, and when a sum rule is
     broken: then the model has an energy term that is no sum over edges.
@@ -89,7 +89,7 @@ def decompose(
 
 
 def decompose_batches(model: Model, batches: Iterable[Batch]) -> Iterator[Decomposition]:
-    """`decompose` for structures that `graphs.batches` made ready for this model or one like it."""
+    """`decompose` for the `batches` of this model, or of another one of the same `kind`."""
     network = _energy_network(model)
     index = 0
     for batch in batches:
@@ -100,7 +100,7 @@ def decompose_batches(model: Model, batches: Iterable[Batch]) -> Iterator[Decomp
 
 
 def _energy_network(model: Model) -> _Network:
-    """The part of the model below its derivatives: from positions to the total energy."""
+    """The part of the model that maps positions to the total energy, without derivatives."""
     for child in model.module.modules():
         if hasattr(child, "edge_eng_sum") and hasattr(child, "per_type_energy_scale_shift"):
             return child
@@ -198,7 +198,7 @@ def _pair_potential(
 
 
 def _assert_sum_rule(decomposition: Decomposition, model: Model, index: int) -> None:
-    """Raise E3DError, naming the structure, when its parts are not its energy."""
+    """Raise E3DError, naming the structure, when its parts do not sum to its energy."""
     error = abs(decomposition.sum_rule_error) / len(decomposition.atomic_energies)
     tolerance = SUM_RULE_TOLERANCE.get(model.dtype, 1e-5)
     if not np.isfinite(error) or (decomposition.edge_lengths == 0).any():
@@ -206,7 +206,7 @@ def _assert_sum_rule(decomposition: Decomposition, model: Model, index: int) -> 
     elif error > tolerance:
         problem = (
             f"edge and atomic energies of {model.name} miss its energy by {error:.1e} eV per atom, "
-            f"at most {tolerance:.0e} expected; has it an energy term besides its edges?"
+            f"at most {tolerance:.0e} expected; does it have an energy term besides its edges?"
         )
     else:
         return
@@ -240,7 +240,7 @@ def bond_energies(
 ) -> Float[np.ndarray, " n_bonds"]:
     """ε in eV of bonds i ≤ j, negative when bound; zero beyond the cutoff.
 
-    `shifts` tells the images of j in a crystal; without it, j is the atom in the home cell.
+    shifts: cells of the images of j in a crystal; without them, j is the atom in the home cell.
     """
     if shifts is None:
         shifts = np.zeros((len(bonds), 3), dtype=np.int64)
@@ -258,8 +258,8 @@ def dressed_bond_energies(
 ) -> tuple[Float[np.ndarray, " n_bonds"], float]:
     """Dressed ε of bonds and the energy between fragments, both in eV, negative when bound.
 
-    Every pair's ε is shared over the bonds of its shortest paths (`topology.path_shares`); together
-    the two results are exactly Σε.
+    Every pair's ε is shared equally over the bonds of its shortest paths (`topology.path_shares`),
+    so that the two results together are exactly Σε.
     """
     pairs = pair_energies(decomposition)
     apart, shares = path_shares(bonds, pairs.pairs, bond_shifts=shifts, pair_shifts=pairs.shifts)

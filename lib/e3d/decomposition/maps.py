@@ -1,4 +1,4 @@
-"""Statistics of pair energies that add up: the E3D map, and moments by bond class and distance.
+"""Statistics of pair energies that add up: the E3D map, and moments by bond class and separation.
 
 ε_ij = E_ij + E_ji in eV, negative when bound. Only pairs within the cutoff of the model count.
 """
@@ -25,7 +25,7 @@ from e3d.errors import E3DError
 from e3d.models.allegro import Model
 from e3d.statistics import intervals
 
-#: Conformations whose pairs are held at a time; a molecule with more is taken apart.
+#: Conformations whose pairs are held in memory at a time.
 BLOCK = 512
 _BINS = [("pair", object), ("length_A", float), ("energy_eV", float), ("count", int)]
 _MOMENTS = [("count", int), ("mean_eV", float), ("m2_eV2", float)]
@@ -88,7 +88,7 @@ class PairStatistics:
 
 
 def pooled(parts: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Moments of united samples from the moments of each: rows with the same `by` become one.
+    """Moments of the union of samples from those of each: rows with the same `by` become one.
 
         n = Σ n_k    m = Σ n_k m_k / n    M = Σ [M_k + n_k (m_k − m)²]
 
@@ -103,7 +103,7 @@ def pooled(parts: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def _counted(bins: pd.DataFrame) -> pd.DataFrame:
-    """One histogram of several; the centres of equal bins are equal to the last bit."""
+    """The sum of histograms; the centres of equal bins are equal to the last bit."""
     return bins.groupby(["pair", "length_A", "energy_eV"])["count"].sum().reset_index()
 
 
@@ -132,7 +132,7 @@ def summarise(
 
 
 def _blocks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
-    """Molecules, a large one in parts, of about `BLOCK` conformations together."""
+    """Blocks of about `BLOCK` conformations; a molecule with more of them is divided."""
     block: list[Molecule] = []
     for molecule in molecules:
         for rows in np.split(np.arange(len(molecule)), range(BLOCK, len(molecule), BLOCK)):
@@ -145,7 +145,7 @@ def _blocks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
 
 
 def _pairs(molecule: Molecule, decompositions: Iterable[edges.Decomposition]) -> pd.DataFrame:
-    """All pairs within the cutoff in all conformations.
+    """All pairs within the cutoff, over all conformations.
 
     Columns: pair (elements in alphabetical order), class (None where there is no bond), apart,
     length_A, and energy_eV, ε.
@@ -162,7 +162,7 @@ def _pairs(molecule: Molecule, decompositions: Iterable[edges.Decomposition]) ->
 
 
 def _labels(molecule: Molecule) -> dict[str, np.ndarray]:
-    """What any two atoms are to each other, matrices (N, N): columns pair, class, apart."""
+    """Labels of all pairs of atoms, matrices (N, N): columns pair, class, apart of `_pairs`."""
     try:
         graph = bonding.from_mapped_smiles(molecule.smiles)
     except E3DError as error:

@@ -53,7 +53,7 @@ def default_models() -> list[Path]:
 def structure_of(
     text: str, *, elements: Sequence[str], charge: int = 0, seed: int = 1
 ) -> Structure:
-    """A SMILES, embedded and relaxed with GFN2-xTB, or a structure file, taken as it is.
+    """A SMILES, embedded and relaxed with GFN2-xTB, or a structure file, used as given.
 
     elements: those that may occur; charge in e, of a file; seed of the embedding.
 
@@ -125,7 +125,7 @@ def _molecule(smiles: str | None, atoms: Atoms, graph: Chem.Mol) -> Structure:
 
 
 def _crystal(atoms: Atoms) -> Structure:
-    """Bonds of a periodic structure by covalent radii; a bond to an image is its own bond."""
+    """Bonds of a periodic structure by covalent radii; bonds to other images are separate bonds."""
     from ase.neighborlist import natural_cutoffs, neighbor_list
 
     i, j, shifts = neighbor_list("ijS", atoms, natural_cutoffs(atoms, mult=CRYSTAL_BOND_FACTOR))
@@ -179,7 +179,7 @@ def bond_report(structure: Structure, models: Sequence[Model]) -> dict[str, Any]
 
 
 def report_text(report: dict[str, Any]) -> str:
-    """A report as lines for a terminal, bonds in an aligned table."""
+    """A report for a terminal: a line about the structure, and a table of its bonds."""
     head = (
         f"{report['smiles'] or 'structure'}: {report['n_atoms']} atoms, energy "
         f"{report['energy_eV']:.4f} eV, atomization energy {report['atomization_energy_eV']:.4f} eV"

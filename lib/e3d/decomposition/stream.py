@@ -1,7 +1,7 @@
-"""Decompose a data set of any size: read, decomposed and added up a chunk of molecules at a time.
+"""Decompose a data set of any size, one chunk of molecules at a time.
 
-The sum is taken in the order of the file, whatever order the chunks are finished in: the result
-depends neither on the number of processes nor on interruptions.
+The statistics of the chunks are added in the order of the file, so that the result depends neither
+on the number of processes nor on interruptions.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from e3d.errors import E3DError
 from e3d.models.allegro import Model, load_model
 from e3d.parallel import WorkerDied, available_cores, map_ordered
 
-#: Molecules in a chunk: what a process does at a time, and what an interruption can cost.
+#: Molecules in a chunk, the unit of work of a process; an interruption costs one of them.
 CHUNK = 64
 
 
 @dataclass(frozen=True)
 class _Job:
-    """What every process needs to know."""
+    """What every process of the pool needs to know."""
 
     dataset: Path
     model: Path
@@ -47,13 +47,13 @@ class _Job:
         return Dataset(self.dataset), load_model(self.model, trust=self.trust)
 
     def settings(self) -> str:
-        """What the result depends on, data set and model by content."""
+        """All that the result depends on, data set and model by their digest."""
         contents = {name: files.digest(getattr(self, name)) for name in ("dataset", "model")}
         steps = {"length_step_A": self.length_step, "energy_step_eV": self.energy_step}
         return json.dumps(contents | steps)
 
     def chunk(self, dataset: Dataset, model: Model, names: Sequence[str]) -> PairStatistics:
-        """Statistics of the molecules of these names."""
+        """Statistics of the molecules with these names."""
         dataset.names = list(names)
         used: list[str] = []
 
@@ -76,7 +76,7 @@ _opened = lru_cache(maxsize=1)(_Job.open)
 
 
 def _work(job: _Job, names: Sequence[str]) -> PairStatistics:
-    """A chunk in a process of the pool, which opens data set and model once."""
+    """A chunk in a process of the pool, which opens data set and model only once."""
     return job.chunk(*_opened(job), names)
 
 
@@ -93,10 +93,9 @@ def decompose_dataset(
 ) -> PairStatistics:
     """Decompose every usable conformation of a data set and write the statistics to `out`.
 
-    model: a checkpoint, see `load_model`; bins of the map of length_step Å and energy_step eV. What
-    is done is kept in `<out>.partial` after every chunk: the same call goes on from there. The
-    partial file of another data set, model or binning is an error, because it may hold hours of
-    work.
+    model: a checkpoint, see `load_model`; bins of the map of length_step Å and energy_step eV. The
+    statistics so far are kept in `<out>.partial`, from which the same call resumes. A partial file
+    of another data set, model or binning is an error, because it may hold hours of work.
 
     An `out` that exists is replaced, but not one that appears in the meantime.
 
@@ -129,9 +128,9 @@ def _add_up(
     n_workers: int | None,
     progress: bool,
 ) -> PairStatistics:
-    """The statistics of all molecules, those of `unfinished` taken over; leaves all of them there.
+    """Statistics of all molecules, resumed from `unfinished` and kept there after every chunk.
 
-    Bad input makes the file useless and removes it.
+    Bad input removes the file, which is useless then.
     """
     names, settings = data.names, job.settings()
     begun = unfinished.exists()
@@ -173,7 +172,7 @@ _TABLES = ("map", "by_class", "by_separation")
 
 
 def _write(path: Path, total: PairStatistics, settings: str, n_read: int) -> None:
-    """Write a statistics file, atomically; n_read: molecules of the data set that are behind it."""
+    """Write a statistics file, atomically; n_read: molecules of the data set read so far."""
     with saving(path) as file:
         file.attrs.update(
             settings=settings,
@@ -233,7 +232,7 @@ def _table(group: h5py.Group, columns: Iterable[str]) -> pd.DataFrame:
 
 
 def _resume(partial: Path, settings: str) -> tuple[PairStatistics, int]:
-    """What a partial file holds and how many molecules that is; refuses one of other settings."""
+    """Statistics of a partial file and the number of molecules read; refuses other settings."""
     total, begun_with, n_read = _read(partial)
     if begun_with != settings:
         before, now = json.loads(begun_with), json.loads(settings)

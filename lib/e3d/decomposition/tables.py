@@ -1,4 +1,4 @@
-"""Tables of decomposed molecules: one row per bond, one per molecule and run, and the E3D map."""
+"""Tables of decomposed molecules: one row per bond, and one per molecule and run."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def edge_tables(
 
 
 class ModelSpec(NamedTuple):
-    """How a process finds a model: a checkpoint folder, with fresh random weights of `fresh_seed`
-    if there is one."""
+    """What a process needs to load a model: its checkpoint folder, and the seed of fresh random
+    weights if it is to have these."""
 
     checkpoint: str
     fresh_seed: int | None = None
@@ -113,7 +113,7 @@ def edge_tables_in_parallel(
     n_workers: int | None = None,
     progress: bool = False,
 ) -> EdgeTables:
-    """`edge_tables` of models that every process of a pool loads by itself."""
+    """`edge_tables`, computed by a pool of processes, each of which loads the models itself."""
     if not len(molecules):
         raise E3DError("no molecules to decompose; is the data set empty?")
     chunks = [molecules[k : k + _CHUNK] for k in range(0, len(molecules), _CHUNK)]
@@ -138,7 +138,7 @@ def _tables_of_chunk(
 
 
 def bond_table(models: Mapping[str, Model], molecules: Iterable[Molecule]) -> pd.DataFrame:
-    """The bond table of `edge_tables` alone."""
+    """Only the bond table of `edge_tables`."""
     zero = dict.fromkeys(chemical_symbols, 0.0)
     return edge_tables(models, molecules, atomic_energies=zero).bonds
 

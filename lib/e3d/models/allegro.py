@@ -1,4 +1,4 @@
-"""Allegro models: built from an architecture, loaded from a checkpoint, with random weights."""
+"""Allegro models: built from an architecture, loaded from a checkpoint, or with random weights."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def load_model(
     """Load a checkpoint folder, or, with `trust`, a `.ckpt` or `.nequip.zip` made elsewhere.
 
     trust: load what can run any code that its author chose. That is a `.ckpt` or `.nequip.zip`,
-    which are pickles, and a checkpoint folder whose architecture is none of this project's, see
+    which are pickles, and a checkpoint folder whose architecture E3D did not write, see
     `architecture.check`. step: the weights kept after so many gradient steps (default: those at the
     end). dtype: converts a checkpoint folder's weights, e.g. to float64 for strict tests. device:
     default the GPU where there is one.

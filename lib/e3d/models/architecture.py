@@ -1,8 +1,8 @@
-"""What the model.yaml of a checkpoint may say, checked before anything is built from it.
+"""What the architecture in a checkpoint may contain, checked before a model is built from it.
 
-The architecture goes to hydra, which imports and calls whatever a `_target_` names, at any depth.
-Only what the checkpoints of this project contain is therefore let through, within bounds that no
-model is near to: a cutoff of 1e9 Å would be no less harmful than a call of `os.system`.
+Hydra imports and calls whatever a `_target_` names, at any depth. Only entries that the checkpoints
+of this project contain are therefore accepted, with values within generous bounds: a cutoff of
+1e9 Å would hang a program as surely as an endless loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from e3d.errors import E3DError
 
 #: Classes that an architecture may name.
 TARGETS = ("allegro.nn.TwoBodyBesselScalarEmbed",)
-#: Characters of a message that are shown: it may quote all of a file.
+#: Characters of quoted text in a message; it could be the whole file.
 _SHOWN = 300
 
 
@@ -89,9 +89,9 @@ _Validator = validators.extend(
 
 
 def check(architecture: Any) -> None:
-    """Refuse an architecture from which more could be built than a model of this project.
+    """Refuse an architecture that could run other code than that of Allegro models.
 
-    Raises E3DError that names the entry, and the class or function that it would call.
+    Raises E3DError with the entry and the class or function that it names.
     """
     for path, target in _targets(architecture, "architecture"):
         if target not in TARGETS:

@@ -1,4 +1,4 @@
-"""From ASE structures to the batched graphs that nequip models take."""
+"""Batched graphs of ASE structures, the input of nequip models."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from e3d.models.allegro import Model
 
 #: nequip's AtomicDataDict of several structures.
 Batch = dict[str, torch.Tensor]
-#: Structures of a batch: few enough that what a core works on stays in its cache.
+#: Structures per batch; on a CPU few enough that their graphs stay in the cache of a core.
 CPU_BATCH, GPU_BATCH = 16, 256
 
 
 def batches(
     model: Model, structures: Iterable[Atoms], batch_size: int | None = None
 ) -> Iterator[Batch]:
-    """Structures as graphs, `batch_size` at a time, on the device of the model and to its taste.
+    """Graphs of `batch_size` structures at a time, preprocessed as the model requires.
+
+    They lie on the device of the model.
 
     Raises E3DError for a structure that the model cannot evaluate, see `edges.decompose`.
     """
@@ -34,7 +36,7 @@ def batches(
 
 
 def kind(model: Model) -> Hashable:
-    """What the graphs depend on: models of the same kind can share them."""
+    """What the graphs of a model depend on; models of the same kind can share them."""
     from nequip.nn.graph_model import PER_EDGE_TYPE_CUTOFF_KEY
 
     metadata: Any = model.module.metadata
@@ -42,7 +44,7 @@ def kind(model: Model) -> Hashable:
 
 
 def transforms(model: Model) -> list[Callable]:
-    """nequip's own preparation: atom types, then neighbours within the cutoff."""
+    """nequip's own preprocessing: atom types, then neighbours within the cutoff."""
     from nequip.integrations.utils import basic_transforms
 
     names = list(model.type_names)

@@ -24,7 +24,7 @@ from e3d import files
 from e3d.errors import E3DError
 from e3d.models import architecture as architectures
 
-#: Written into every model.yaml; raised when the layout of a checkpoint folder changes.
+#: Version of the layout of checkpoint folders, written into every model.yaml.
 FORMAT = 1
 #: Bytes; a model.yaml has about 2,000.
 SIZE_LIMIT = 65_536
@@ -92,8 +92,8 @@ def snapshot_steps(folder: str | Path) -> list[int]:
 def read_metadata(folder: Path, *, trust: bool = False) -> dict[str, Any]:
     """Content of a checkpoint folder's model.yaml.
 
-    Raises E3DError when it is missing or malformed, and, without `trust`, when its architecture is
-    none of this project's.
+    Raises E3DError when it is missing or malformed, and, without `trust`, when its architecture
+    does not pass `architecture.check`.
     """
     file = folder / "model.yaml"
     if not file.is_file():
@@ -172,7 +172,7 @@ def weights_file(folder: Path, step: int | None = None) -> Path:
 
 
 def _verify(file: Path, content: bytes, metadata: dict[str, Any]) -> None:
-    """Compare weights with the SHA-256 in model.yaml, which the first checkpoints do not have."""
+    """Compare weights with the SHA-256 in model.yaml, which older checkpoints do not have."""
     if "weights_sha256" not in metadata:
         return
     expected = metadata["weights_sha256"]
@@ -185,5 +185,5 @@ def _verify(file: Path, content: bytes, metadata: dict[str, Any]) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """The message of an error, whose layout would break that of the command line."""
+    """The message of an error without line breaks."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,1 @@
+"""Training with `nequip-train`: settings, data, configuration, checkpoints and errors."""

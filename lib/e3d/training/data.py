@@ -1,4 +1,4 @@
-"""The conformations that a model trains on: one part of the split, a draw from it, the order."""
+"""Training data: the conformations of one part of the split, a draw from them, and their order."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from e3d.errors import E3DError
 
 
 class SpiceSplit(AtomicDataset):
-    """One part of SPICE-schema data sets in memory, neighbour lists computed once.
+    """One part of SPICE-schema data sets in memory, with neighbour lists computed once.
 
-    paths: files of one level of theory; elements: symbols, other molecules are left out (none:
-    all). n_conformations: draw so many conformations at random (0: all), and with per_molecule > 0
-    so many of each molecule, from as few molecules as that takes. Of one seed, a smaller draw is
-    part of a larger one. labels: `shuffled` permutes the binding energies per atom among
-    conformations and the forces among atoms of the same element, so that scale and distribution
-    stay and the relation to the geometry is lost.
+    paths: files of one level of theory; elements: symbols of the only elements that molecules may
+    contain (none: all). n_conformations: how many are drawn at random (0: all); per_molecule: how
+    many of each molecule (0: any number), from as few molecules as possible. With the same seed, a
+    smaller draw is a subset of a larger one. labels: `shuffled` permutes the binding energies per
+    atom among conformations and the forces among atoms of the same element, which preserves their
+    scale and distribution and destroys their relation to the geometry.
 
-    Raises E3DError when there are fewer conformations than were asked for, or when the files do not
-    share their atomic energies.
+    Raises E3DError when there are too few conformations, or when the files differ in their atomic
+    energies.
     """
 
     def __init__(
@@ -62,9 +62,9 @@ class SpiceSplit(AtomicDataset):
 
 
 class FixedLengthSampler(Sampler):  # type: ignore[misc]
-    """Random passes over `size` items, cut into epochs of `length`: each item once in a pass.
+    """Random passes over `size` items, cut into epochs of `length` items.
 
-    An epoch is then a number of steps, whatever the size of the data.
+    An epoch is thus a fixed number of steps, whatever the size of the data set.
     """
 
     def __init__(self, size: int, length: int, generator: torch.Generator | None = None):
@@ -96,7 +96,7 @@ def loader(
     return DataLoader(dataset, batch_size=batch_size, generator=generator, **options)
 
 
-_read = lru_cache(read_molecules)  # once for all parts
+_read = lru_cache(read_molecules)  # once for all parts of the split
 
 
 @lru_cache  # nequip instantiates every data set twice: for its statistics, and to train
@@ -130,8 +130,7 @@ def _frames(
 def _grouped(
     order: np.ndarray, names: list[str], size: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """The first `size` places in `order` of each molecule that has so many, molecule by molecule in
-    random order."""
+    """The first `size` places in `order` of each molecule with that many, molecules shuffled."""
     places: dict[str, list[int]] = {}
     for k in order:
         places.setdefault(names[k], []).append(int(k))

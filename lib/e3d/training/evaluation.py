@@ -1,4 +1,4 @@
-"""Errors of a trained model on conformations and molecules that it was not trained on."""
+"""Errors of a model on conformations and molecules that it was not trained on."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def predict(model: Model, structures: Sequence[Atoms]) -> tuple[np.ndarray, list
     return torch.cat(energies).numpy(), [block.numpy() for block in forces]
 
 
-#: Many models, one data set: checking every molecule takes a while.
+#: Cached, because many models are evaluated on one data set, whose validation takes long.
 _read = lru_cache(maxsize=2)(read_molecules)
 
 
 def residuals(
     model: Model, paths: str | Sequence[str], held_out: HeldOut, *, part: Fold = "test"
 ) -> pd.DataFrame:
-    """`residuals_of` the conformations of one part of the data sets."""
+    """`label_errors` on the conformations of one part of the data sets."""
     read, _ = _read(paths if isinstance(paths, str) else tuple(paths))
     return label_errors(model, list(select(read, part, held_out)))
 

@@ -1,4 +1,4 @@
-"""Settings of a training run, and the configuration of `nequip-train` that they mean."""
+"""The configuration of `nequip-train` for the settings of a run."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from e3d.training.settings import Settings
 def atomic_energies(paths: Sequence[str]) -> dict[str, float]:
     """Zero of the decomposition in eV for every type of the models.
 
-    From the data sets; for elements that they do not hold, isolated atoms at their level of theory.
+    From the data sets; for elements that these do not contain, isolated atoms at the same level of
+    theory. Raises E3DError when that level is unknown.
     """
-
     energies: dict[str, float] = {}
     for path in paths:
         with Dataset(path) as dataset:
@@ -36,7 +36,10 @@ def atomic_energies(paths: Sequence[str]) -> dict[str, float]:
 
 
 def architecture(settings: Settings) -> dict[str, Any]:
-    """Arguments of `allegro.model.AllegroModel`; statistics of the training data left to nequip."""
+    """Arguments of `allegro.model.AllegroModel`; nequip fills in statistics of the training data.
+
+    Those of a fine-tuned model are read from its initial checkpoint, except for seed and shifts.
+    """
     paths = (settings.dataset, *settings.more_datasets)
     if settings.initial_checkpoint:
         trained = read_metadata(Path(settings.initial_checkpoint))["architecture"]
@@ -157,7 +160,7 @@ def _data(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
         "stats_manager": {
             "_target_": "nequip.data.CommonDataStatisticsManager",
             "type_names": list(TYPE_NAMES),
-            # all data once: what the training loader drops or repeats does not belong here
+            # one pass over all data, whatever the training loader drops or repeats
             "dataloader_kwargs": {"batch_size": 256, "drop_last": False, "steps_per_epoch": 0},
         },
     }

@@ -1,4 +1,4 @@
-"""TODO docstring."""
+"""The settings of a training run."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that determines a training run; lengths in Å, energies in eV.
+    """All that determines a training run; lengths in Å, energies in eV.
 
-    more_datasets, n_conformations, per_molecule and elements choose the data, see
-    `training_data.SpiceFold`; n_validation caps each of the two validation parts (0: all);
-    steps_per_epoch: between two validations (0: one pass over the data); snapshots: steps after
-    which the weights are kept; trainable_shifts: the atomic energies are trained, a gauge that is
-    otherwise fixed.
+    more_datasets, n_conformations, per_molecule and elements select the data, see `SpiceSplit`;
+    n_validation: most conformations in each of the two validation parts (0: all); steps_per_epoch:
+    gradient steps between two validations (0: one pass over the data); snapshots: steps after which
+    the weights are kept; trainable_shifts: whether the atomic energies, a gauge that is otherwise
+    fixed, are trained; initial_checkpoint: folder of a model to fine-tune; labels: `shuffled` is
+    the null model of permuted labels.
     """
 
     dataset: str

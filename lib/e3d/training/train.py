@@ -1,4 +1,4 @@
-"""Run `nequip-train` and make a checkpoint folder of what it leaves."""
+"""Run `nequip-train` and write a checkpoint folder of its result."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from e3d.training.settings import Settings
 
 
 class StopWithParent(Callback):  # type: ignore[misc]
-    """Ends a training whose caller was killed, so that the next call finds nobody at its files."""
+    """Ends a training whose caller was killed, so that a later call has its files to itself."""
 
     def __init__(self) -> None:
         self.parent = os.getppid()
@@ -57,20 +57,35 @@ def train(settings: Settings, out: str | Path, *, work: str | Path = "runs/train
     """Train with `nequip-train` and write the checkpoint folder `out`.
 
     The state of the run is kept after every epoch in a folder of its own under `work`, named after
-    the settings: calling again after a kill goes on from there. It is removed at the end.
+    the settings, so that a call after a kill resumes. It is removed at the end.
 
-    Raises E3DError when nequip-train fails; its log stays.
+    Raises E3DError when nequip-train fails, and then its log stays; and when another process runs
+    the same training.
     """
     out = Path(out)
     digest = hashlib.sha256(json.dumps(asdict(settings), sort_keys=True).encode()).hexdigest()
     folder = (Path(work) / f"{out.name}-{digest[:8]}").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    with files.replacing(folder / "config.yaml") as temporary:
-        temporary.write_text(yaml.safe_dump(configuration(settings, folder), sort_keys=False))
-    resumed = (folder / "state.ckpt").exists()
-    before = os.times()
-    _run_nequip(folder, settings.batch_size)
-    after = os.times()
+    with files.locked(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with files.replacing(folder / "config.yaml") as temporary:
+            temporary.write_text(yaml.safe_dump(configuration(settings, folder), sort_keys=False))
+        resumed = (folder / "state.ckpt").exists()
+        before = os.times()
+        _run_nequip(folder, settings.batch_size)
+        after = os.times()
+        cost = {
+            # of the last part, when the run was resumed
+            "cpu_seconds": round(after.children_user + after.children_system
+                                 - before.children_user - before.children_system),
+            "wall_seconds": round(after.elapsed - before.elapsed),
+            "resumed": resumed,
+        }  # fmt: skip
+        _save(settings, out, folder, cost)
+        shutil.rmtree(folder)
+
+
+def _save(settings: Settings, out: Path, folder: Path, cost: dict[str, Any]) -> None:
+    """Write the checkpoint of a finished run, whose state is in `folder`."""
     module, resolved = _result(folder / "state.ckpt")
     with Dataset(settings.dataset) as dataset:
         level = dataset.attributes.get("level_of_theory", "unknown")
@@ -83,17 +98,10 @@ def train(settings: Settings, out: str | Path, *, work: str | Path = "runs/train
             "more": {path: files.sha256(path) for path in settings.more_datasets},
         },
         training=asdict(settings),
-        cost={
-            # of the last part, when the run was resumed
-            "cpu_seconds": round(after.children_user + after.children_system
-                                 - before.children_user - before.children_system),
-            "wall_seconds": round(after.elapsed - before.elapsed),
-            "resumed": resumed,
-        },
+        cost=cost,
         history=history(folder).to_csv(index=False),
         snapshots=sorted(folder.glob("weights-*.safetensors")),
     )  # fmt: skip
-    shutil.rmtree(folder)
 
 
 def _run_nequip(folder: Path, batch_size: int) -> None:
@@ -102,7 +110,7 @@ def _run_nequip(folder: Path, batch_size: int) -> None:
     if (folder / "state.ckpt").exists():
         command.append(f"++ckpt_path={folder / 'state.ckpt'}")
     with open(folder / "train.log", "a") as log:
-        # its own log: a progress bar in a notebook's output would be thousands of lines
+        # not into a notebook's output, which would have thousands of lines of progress
         code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
     if code != 0:
         lines = (folder / "train.log").read_text().replace("\r", "\n").strip().splitlines()
@@ -118,12 +126,12 @@ def _run_nequip(folder: Path, batch_size: int) -> None:
 
 
 def _result(checkpoint: Path) -> tuple[torch.nn.Module, dict[str, Any]]:
-    """The averaged-weight model of a run of ours, and its architecture with resolved numbers."""
+    """The model of a run with averaged weights, and its architecture with resolved numbers."""
     from nequip.model.saved_models.load_utils import load_saved_model
     from nequip.utils.global_state import set_global_state
 
     set_global_state()
-    # weights_only=False is safe here: the pickle was written by the subprocess just ended
+    # weights_only=False is safe: the pickle was written by the process that has just ended
     stored = torch.load(checkpoint, map_location="cpu", weights_only=False)
     resolved = dict(stored["hyper_parameters"]["info_dict"]["training_module"]["model"])
     resolved = dict(resolved.get("architecture", resolved))
