@@ -7,9 +7,10 @@ import os
 import shutil
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -70,14 +71,15 @@ def map_ordered(
     Raises WorkerDied, and whatever `function` raises.
     """
     n_workers = min(n_workers or available_cores(), max(len(items), 1))
-    ahead: deque[Future[_Result]] = deque()
     bar = tqdm(total=len(items), unit=unit, disable=not progress)
     with bar, worker_pool(n_workers) as pool:
-        for k, item in enumerate(items, start=1):
-            ahead.append(pool.submit(function, item))
-            while len(ahead) > 2 * n_workers or (ahead and k == len(items)):
-                yield ahead.popleft().result()
-                bar.update()
+        futures = (pool.submit(function, item) for item in items)
+        ahead = deque(islice(futures, 2 * n_workers))
+        while ahead:
+            result = ahead.popleft().result()
+            ahead.extend(islice(futures, 1))
+            bar.update()
+            yield result
 
 
 def map_resumable(
