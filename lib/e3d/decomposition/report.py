@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,6 +161,18 @@ def bond_report(structure: Structure, models: Sequence[Model]) -> dict[str, Any]
         "dressed_kcal_per_mol": -dressed.mean(axis=0) * KCAL_PER_MOL_PER_EV,
         "std_kcal_per_mol": spread * KCAL_PER_MOL_PER_EV,
     }
+    return {
+        "smiles": structure.smiles,
+        "n_atoms": len(structure.atoms),
+        "energy_eV": float(np.mean([d.energy for d in decompositions])),
+        "atomization_energy_eV": 0.0 - float(np.mean(binding)),  # no -0.0 of a single atom
+        "sum_rule_error_eV": max(abs(d.sum_rule_error) for d in decompositions),
+        "bonds": _rows(structure, columns),
+    }
+
+
+def _rows(structure: Structure, columns: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """One row per bond, None where a number is not defined."""
     rows = []
     for k, (i, j) in enumerate(structure.bonds.tolist()):
         row: dict[str, Any] = {"i": i, "j": j, "class": structure.classes[k]}
@@ -168,14 +180,7 @@ def bond_report(structure: Structure, models: Sequence[Model]) -> dict[str, Any]
             row["shift"] = structure.shifts[k].tolist()
         numbers = {name: float(values[k]) for name, values in columns.items()}
         rows.append(row | {k: None if math.isnan(v) else v for k, v in numbers.items()})
-    return {
-        "smiles": structure.smiles,
-        "n_atoms": len(structure.atoms),
-        "energy_eV": float(np.mean([d.energy for d in decompositions])),
-        "atomization_energy_eV": 0.0 - float(np.mean(binding)),  # no -0.0 of a single atom
-        "sum_rule_error_eV": max(abs(d.sum_rule_error) for d in decompositions),
-        "bonds": rows,
-    }
+    return rows
 
 
 def report_text(report: dict[str, Any]) -> str:

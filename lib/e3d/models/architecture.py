@@ -49,7 +49,7 @@ SCHEMA: dict[str, Any] = {
     "properties": {
         "seed": _integer(0, 2**63 - 1),
         "model_dtype": {"enum": ["float32", "float64"]},
-        "type_names": {"type": "array", "items": _SYMBOL, "minItems": 1, "uniqueItems": True},
+        "type_names": {"type": "array", "items": _SYMBOL, "minItems": 1},
         "r_max": _number(0.1, 20.0),
         "l_max": _integer(0, 4),
         "parity": _FLAG,

@@ -62,26 +62,35 @@ def save_checkpoint(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
-            temporary = Path(name) / "new"
-            temporary.mkdir()
-            weights = {key: value.contiguous() for key, value in module.state_dict().items()}
-            save_file(weights, temporary / "weights.safetensors")
-            for snapshot in snapshots:
-                shutil.copyfile(snapshot, temporary / snapshot.name)
-            metadata["weights_sha256"] = {
-                file.name: files.sha256(file) for file in sorted(temporary.iterdir())
-            }
-            text = yaml.dump(metadata, Dumper=_Dumper, sort_keys=False)
-            (temporary / "model.yaml").write_text(text)
-            (temporary / "history.csv").write_text(history)
+            new = Path(name) / "new"
+            _write_folder(new, module, metadata, history, snapshots)
             if folder.exists():
                 folder.rename(Path(name) / "old")
-            temporary.rename(folder)
+            new.rename(folder)
     except (OSError, SafetensorError) as error:
         raise E3DError(
             f"cannot write checkpoint {folder}: {one_line(error)}; nothing was changed. Free "
             "space or choose another output folder"
         ) from error
+
+
+def _write_folder(
+    folder: Path,
+    module: torch.nn.Module,
+    metadata: dict[str, Any],
+    history: str,
+    snapshots: Sequence[Path],
+) -> None:
+    """Write the files of a checkpoint, model.yaml with the SHA-256 of all weights."""
+    folder.mkdir()
+    weights = {key: value.contiguous() for key, value in module.state_dict().items()}
+    save_file(weights, weights_file(folder))
+    for snapshot in snapshots:
+        shutil.copyfile(snapshot, folder / snapshot.name)
+    digests = {file.name: files.sha256(file) for file in sorted(folder.iterdir())}
+    text = yaml.dump(metadata | {"weights_sha256": digests}, Dumper=_Dumper, sort_keys=False)
+    (folder / "model.yaml").write_text(text)
+    (folder / "history.csv").write_text(history)
 
 
 def snapshot_steps(folder: str | Path) -> list[int]:
