@@ -1,6 +1,6 @@
 """Sentences with computed numbers: templates in Markdown, filled from metrics by key.
 
-For example `say("ε explains **{order.bits:.2f} bits** of {ceiling:.2f}", metrics, ceiling=ceiling)`.
+For example `say("ε explains {order.bits:.2f} of {ceiling:.2f} bits", metrics, ceiling=ceiling)`.
 """
 
 from __future__ import annotations
