@@ -289,6 +289,18 @@ def test_a_batch_larger_than_the_training_fold_is_an_error(labels: Path, tmp_pat
     assert not (tmp_path / "run").exists()
 
 
+def test_the_same_training_does_not_run_twice_at_once(
+    labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(*_: object) -> None:
+        train.train(tiny(labels), tmp_path / "run", work=tmp_path / "work")
+
+    monkeypatch.setattr(train, "_run_nequip", again)
+    with pytest.raises(E3DError, match=r"is being written by process \d+ on "):
+        again()
+    assert not list((tmp_path / "work").glob("*.lock"))
+
+
 def test_a_failing_training_shows_the_last_line_of_its_log(labels: Path, tmp_path: Path) -> None:
     settings = tiny(labels, n_layers=0)
     with pytest.raises(E3DError, match=r"nequip-train ended with code 1: .*train\.log"):
