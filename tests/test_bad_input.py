@@ -117,9 +117,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "per_type_energy_shifts": dict.fromkeys(TYPES, -1.0),
     }  # fmt: skip
     built = allegro.build(architecture)
-    save_checkpoint(
-        folder, built, architecture, dataset={}, training={}, cost={}, history=""
-    )
+    save_checkpoint(folder, built, architecture, dataset={}, training={}, cost={}, history="")
     return folder
 
 

@@ -38,20 +38,27 @@ app = App(
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Load a model that may run any code: a .ckpt, a .nequip.zip, or a folder whose "
+        "architecture E3D did not write.",
+    ),
+]
 
 
 @app.command()
 def bonds(
     molecule: Annotated[
-        str, typer.Argument(help="A SMILES, relaxed with GFN2-xTB, or a structure file, as it is.")
+        str,
+        typer.Argument(help="A SMILES, relaxed with GFN2-xTB, or a structure file, used as given."),
     ],
     model: Annotated[
         list[Path] | None,
         typer.Option(help="Checkpoint; repeat for an ensemble. Default: the shipped ensemble."),
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Load a .ckpt or .nequip.zip, which may run any code.")
-    ] = False,
+    trust: Trust = False,
     charge: Annotated[int, typer.Option(help="Charge in e, for the bond orders of a file.")] = 0,
     json: Json = False,
 ) -> None:
@@ -70,7 +77,7 @@ def check(
     dataset: Annotated[Path, typer.Argument(help="HDF5 file in the schema of SPICE.")],
     json: Json = False,
 ) -> None:
-    """Validate a data set and print what is wrong and where; exit code 1 when something is."""
+    """Validate a data set: print every problem and where it is; exit code 1 if there is any."""
     from e3d.data.check import check_dataset
 
     report = check_dataset(dataset, progress=sys.stderr.isatty())
@@ -87,11 +94,9 @@ def decompose(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. Default: one per core.")
     ] = None,
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Load a .ckpt or .nequip.zip, which may run any code.")
-    ] = False,
+    trust: Trust = False,
 ) -> None:
-    """E3D map and moments of a data set; interrupted, the same call goes on where it stopped."""
+    """E3D map and moments of a data set; an interrupted call resumes."""
     from e3d.decomposition.stream import decompose_dataset
 
     total = decompose_dataset(
@@ -118,7 +123,7 @@ def label(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of embedding and dynamics.")] = 0,
 ) -> None:
-    """Sample conformations and label them; interrupted, the same call goes on where it stopped."""
+    """Sample conformations and label them; an interrupted call resumes."""
     from e3d.labels.label import label_molecules, read_sources
     from e3d.labels.sampling import Sampling
 

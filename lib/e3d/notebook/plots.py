@@ -177,7 +177,7 @@ def _regular(grid: pd.DataFrame, axis: int) -> pd.DataFrame:
 def shares(ax: Axes, table: pd.DataFrame, *, labels: Mapping[str, str]) -> Axes:
     """Topological shares, one group of points per distance, one colour per ensemble.
 
-    table: of `tables.topological_shares`; labels: what to write for each value of `apart`, in
+    table: of `maps.topological_shares`; labels: what to write for each value of `apart`, in
     order. Bars are the 95 % interval over molecules.
     """
     ensembles = list(dict.fromkeys(table["ensemble"]))
