@@ -65,6 +65,26 @@ def test_alternative_text_goes_where_the_book_looks_for_it() -> None:
     assert page.cells[-1].source == book.record_box(RECORD)
 
 
+def test_findings_come_first_and_code_is_folded_together() -> None:
+    new, shown = nbformat.v4, [nbformat.v4.new_output("stream", text="x")]
+    page = book.with_record(new.new_notebook(cells=[
+        new.new_markdown_cell("# Title"),
+        new.new_code_cell("import a"),
+        new.new_code_cell("b = 1", metadata={"tags": ["parameters"]}),
+        new.new_markdown_cell("## Method"),
+        new.new_code_cell("c = 2"),
+        new.new_code_cell("show()", outputs=shown),
+        new.new_code_cell("d = 3"),
+        new.new_code_cell("say()", outputs=shown, metadata={"tags": ["findings"]}),
+    ]), RECORD)  # fmt: skip
+    sources = [cell.source for cell in page.cells[:-1]]
+    assert sources[:4] == ["# Title", "say()", "import a\n\nb = 1", "## Method"]
+    assert sources[4:] == ["c = 2\n\nshow()", "d = 3"]
+    assert "remove-input" in page.cells[1].metadata.tags
+    assert all("hide-input" in c.metadata.tags for c in page.cells[2:-1] if c.cell_type == "code")
+    assert page.cells[4].outputs == shown
+
+
 @pytest.mark.parametrize("missing", ["notebook", "record"])
 def test_a_chapter_without_notebook_or_record_stops_the_build(tmp_path: Path, missing: str) -> None:
     for folder in ("pages", "executed", "records"):

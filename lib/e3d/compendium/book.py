@@ -83,9 +83,9 @@ def chapters(toc: Path) -> list[str]:
 def with_record(notebook: nbformat.NotebookNode, record: dict[str, Any]) -> nbformat.NotebookNode:
     """The notebook as a page of the book.
 
-    The findings, computed last, come first, under the title; all code is folded; the run record
-    stands at the end; and the alternative text of a figure moves from its output to where the book
-    looks for it, the cell.
+    The findings, computed last, come first, under the title; all code is folded, cells that show
+    nothing together with the next one; the run record stands at the end; and the alternative text
+    of a figure moves from its output to where the book looks for it, the cell.
     """
     findings = [c for c in notebook.cells if "findings" in c.metadata.get("tags", [])]
     others = [c for c in notebook.cells if c not in findings]
@@ -98,8 +98,25 @@ def with_record(notebook: nbformat.NotebookNode, record: dict[str, Any]) -> nbfo
             for kind in output.get("metadata", {}).values():
                 if isinstance(kind, dict) and "alt" in kind:
                     cell.metadata["mystnb"] = {"image": {"alt": kind["alt"]}}
+    notebook.cells = _joined(notebook.cells)
     notebook.cells.append(nbformat.v4.new_markdown_cell(record_box(record), id="provenance"))
     return notebook
+
+
+def _joined(cells: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    """Cells, with folded code that shows nothing put before the code cell that follows it."""
+    joined: list[nbformat.NotebookNode] = []
+    for cell in cells:
+        before = joined[-1] if joined else None
+        if before is not None and _is_folded(before) and _is_folded(cell) and not before.outputs:
+            cell.source = f"{before.source}\n\n{cell.source}"
+            joined.pop()
+        joined.append(cell)
+    return joined
+
+
+def _is_folded(cell: nbformat.NotebookNode) -> bool:
+    return bool(cell.cell_type == "code" and "hide-input" in cell.metadata.tags)
 
 
 def record_box(record: dict[str, Any]) -> str:
