@@ -12,8 +12,7 @@ from e3d.chemistry.bond_orders import mean_field_bond_orders, relaxed_force_cons
 from e3d.chemistry.dft import converged_energy, kohn_sham
 from e3d.chemistry.xtb import gfn2_hessian, single_point
 from e3d.data.molecule import Molecule
-from e3d.parallel import map_resumable
-from e3d.statistics import rounding
+from e3d.labels.tables import label_table
 from e3d.units import ANGSTROM_PER_BOHR
 
 
@@ -52,27 +51,12 @@ def label_bond_strengths(
 ) -> dict[str, str]:
     """Write the `bond_strengths` of molecules to one CSV file; an interrupted call resumes.
 
-    Returns the molecules left out, with the reason of each. Raises E3DError as `map_resumable`
+    Returns the molecules left out, with the reason of each. Raises E3DError as `label_table`
     does.
     """
-    left_out = map_resumable(
-        _write, molecules, Path(out), _join, key=_name, unit="molecule", n_workers=n_workers,
-        progress=progress,
-    )  # fmt: skip
-    return {entry.name: reason for entry, reason in left_out}
-
-
-def _join(paths: list[Path], new: Path) -> None:
-    table = pd.concat([pd.read_csv(path, keep_default_na=False) for path in paths])
-    rounding.rounded(table, 6).to_csv(new, index=False)
-
-
-def _name(entry: Molecule) -> str:
-    return entry.name
-
-
-def _write(entry: Molecule, path: Path) -> None:
-    bond_strengths(entry).to_csv(path, index=False)
+    return label_table(
+        bond_strengths, molecules, out, digits=6, n_workers=n_workers, progress=progress
+    )
 
 
 def wiberg_table(molecules: Iterable[Molecule]) -> pd.DataFrame:

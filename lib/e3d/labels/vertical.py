@@ -24,8 +24,7 @@ from e3d.chemistry.dft import kohn_sham, open_shell_energy
 from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.labels.fragments import radical_smiles
-from e3d.parallel import map_resumable
-from e3d.statistics import rounding
+from e3d.labels.tables import label_table
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE, KCAL_PER_MOL_PER_EV
 
 
@@ -151,24 +150,9 @@ def label_vertical(
 ) -> dict[str, str]:
     """Write `vertical_dissociation` of every molecule to one CSV file; an interrupted call resumes.
 
-    Returns the molecules left out, with the reason of each. Raises E3DError as `map_resumable`
+    Returns the molecules left out, with the reason of each. Raises E3DError as `label_table`
     does.
     """
-    left_out = map_resumable(
-        _write, molecules, Path(out), _join, key=_name, unit="molecule", n_workers=n_workers,
-        progress=progress,
-    )  # fmt: skip
-    return {entry.name: reason for entry, reason in left_out}
-
-
-def _name(entry: Molecule) -> str:
-    return entry.name
-
-
-def _write(entry: Molecule, path: Path) -> None:
-    vertical_dissociation(entry).to_csv(path, index=False)
-
-
-def _join(paths: list[Path], new: Path) -> None:
-    table = pd.concat([pd.read_csv(path, keep_default_na=False) for path in paths])
-    rounding.rounded(table, 8).to_csv(new, index=False)
+    return label_table(
+        vertical_dissociation, molecules, out, digits=8, n_workers=n_workers, progress=progress
+    )
