@@ -18,7 +18,7 @@ STAGES: dict[str, dict[str, Any]] = yaml.safe_load(PIPELINE.read_text())["stages
 VALUES: dict[str, Any] = yaml.safe_load(PARAMS.read_text())
 CHAPTERS = [name for name, stage in STAGES.items() if (NOTEBOOKS.glob(f"[0-9][0-9]_{name}.ipynb"))
             and list(NOTEBOOKS.glob(f"[0-9][0-9]_{name}.ipynb"))]  # fmt: skip
-SLOW = [name for name in STAGES if name not in (*CHAPTERS, "book", "nulls")]
+SLOW = [name for name in STAGES if name not in (*CHAPTERS, "book")]
 GROUPS = [name for name, stage in STAGES.items() if "foreach" in stage]
 TARGETS = [name for name in STAGES if name not in (*GROUPS, "book")] + [
     f"{name}@{key}" for name in GROUPS for key in VALUES[name]["runs"]
