@@ -121,7 +121,7 @@ def test_wiberg_table_names_the_bonds_of_the_data_set() -> None:
 
 
 def test_one_row_per_bond_and_finished_molecules_are_kept(tmp_path: Path) -> None:
-    out = tmp_path / "witnesses.csv"
+    out = tmp_path / "bond_strengths.csv"
     done = pd.DataFrame({"molecule": ["done"], "class": ["H-O"], "mayer": [7.0]})
     piece = parallel.partial_path(out, "done")
     piece.parent.mkdir()
