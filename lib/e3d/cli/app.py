@@ -1,0 +1,53 @@
+"""The application `e3d`, and what its commands share."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from e3d.errors import E3DError
+
+#: Exit code of a command that Ctrl-C stopped, by convention 128 + SIGINT.
+INTERRUPTED = 130
+
+
+class App(typer.Typer):
+    """A Typer application that turns an E3DError into one line on stderr and exit code 1."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().__call__(*args, **kwargs)
+        except E3DError as error:
+            print(f"e3d: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+        except SystemExit as stop:
+            if stop.code == INTERRUPTED:
+                print("e3d: interrupted; files that were there are untouched", file=sys.stderr)
+            raise
+
+
+app = App(
+    help="Bond energies from inside Allegro interatomic potentials.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Trust = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Load a model that may run any code: a .ckpt, a .nequip.zip, or a folder whose "
+        "architecture E3D did not write.",
+    ),
+]
+
+
+def dumps(content: Any) -> str:
+    from json import dumps
+
+    return dumps(content, indent=2, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,76 @@
+"""`e3d check`, `e3d decompose`, `e3d label`: data sets of any size."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from e3d.cli.app import Json, Trust, app, dumps
+
+
+@app.command()
+def check(
+    dataset: Annotated[Path, typer.Argument(help="HDF5 file in the schema of SPICE.")],
+    json: Json = False,
+) -> None:
+    """Validate a data set: print every problem and where it is; exit code 1 if there is any."""
+    from e3d.data.check import check_dataset
+
+    report = check_dataset(dataset, progress=sys.stderr.isatty())
+    typer.echo(dumps(report.as_dict()) if json else report.text())
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def decompose(
+    dataset: Annotated[Path, typer.Argument(help="HDF5 file in the schema of SPICE, of any size.")],
+    model: Annotated[Path, typer.Option(help="Checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Statistics to write, HDF5.")],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. Default: one per core.")
+    ] = None,
+    trust: Trust = False,
+) -> None:
+    """E3D map and moments of a data set; an interrupted call resumes."""
+    from e3d.decomposition.stream import decompose_dataset
+
+    total = decompose_dataset(
+        dataset, model, out, trust=trust, n_workers=workers, progress=sys.stderr.isatty()
+    )
+    for reason, count in total.left_out.items():
+        typer.echo(f"left out: {count} conformations: {reason}", err=True)
+    typer.echo(f"wrote {out}: {total.n_conformations} conformations, {total.n_molecules} molecules")
+
+
+@app.command()
+def label(
+    molecules: Annotated[
+        Path, typer.Argument(help="Text file of SMILES, or a data set to label anew.")
+    ],
+    method: Annotated[str, typer.Option(help="gfn2 or wb97m-d3bj/def2-tzvp.")],
+    out: Annotated[Path, typer.Option(help="Data set to write, HDF5.")],
+    temperature: Annotated[
+        list[int], typer.Option(help="Temperature of the dynamics in K; repeat for several.")
+    ] = [300, 600, 1000],  # noqa: B006  (typer copies it)
+    frames: Annotated[int, typer.Option(min=0, help="Frames at each temperature.")] = 1,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes. Default: one per core.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of embedding and dynamics.")] = 0,
+) -> None:
+    """Sample conformations and label them; an interrupted call resumes."""
+    from e3d.labels.label import label_molecules, read_sources
+    from e3d.labels.sampling import Sampling
+
+    settings = Sampling(temperatures_K=tuple(temperature), frames_per_temperature=frames, seed=seed)
+    skipped = label_molecules(
+        read_sources(molecules), method, out, settings=settings, n_workers=workers,
+        progress=sys.stderr.isatty(),
+    )  # fmt: skip
+    for name, reason in skipped.items():
+        typer.echo(f"left out: {name}: {reason}", err=True)
+    typer.echo(f"wrote {out}")
