@@ -11,8 +11,9 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from e3d.chemistry import bonding, motifs
+from e3d.chemistry.structures import from_smiles
 from e3d.data.molecule import Molecule
-from e3d.decomposition.report import bond_report, from_smiles
+from e3d.decomposition.report import bond_report
 from e3d.errors import E3DError
 from e3d.models.allegro import Model
 from e3d.statistics.intervals import Estimate, estimate

@@ -25,7 +25,8 @@ def bonds(
     json: Json = False,
 ) -> None:
     """Bond dissociation energies of a molecule: bare, dressed, and their spread over the models."""
-    from e3d.decomposition.report import bond_report, default_models, report_text, structure_of
+    from e3d.chemistry.structures import structure_of
+    from e3d.decomposition.report import bond_report, default_models, report_text
     from e3d.models.allegro import load_model
 
     models = [load_model(path, trust=trust) for path in model or default_models()]
