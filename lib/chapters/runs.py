@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from ase import Atoms
 
-from e3d.bde.references import KINDS, Source, bare_tautology
+from e3d.bde.references import Source, bare_tautology
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles, elements_of
 from e3d.data.dataset import read_molecules
@@ -20,9 +20,8 @@ from e3d.data.molecule import Molecule
 from e3d.data.split import fold
 from e3d.decomposition import tables
 from e3d.models.allegro import Model, load_model, untrained
-from e3d.models.checkpoint import read_metadata
 from e3d.parallel import map_ordered
-from e3d.statistics import beyond_length, entropy, grouping, information, ranks
+from e3d.statistics import beyond_length, entropy, grouping, information
 from e3d.training.evaluation import predict
 from e3d.units import KCAL_PER_MOL_PER_EV
 
@@ -32,9 +31,6 @@ CHUNK = 6
 N_BINS, N_PERMUTATIONS = 16, 20
 #: Bin width of the entropy, in eV.
 BIN_WIDTH = 0.1
-#: Settings of a run, and what it cost, that the table of the study repeats.
-SETTINGS = ["family", "seed", "n_conformations", "per_molecule", "cutoff_A", "l_max",
-            "n_scalar_features", "trainable_shifts", "n_weights", "cpu_seconds"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -197,55 +193,3 @@ def _side_by_side(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Tables of the same rows joined: common columns once, then the columns of each run."""
     shared = [column for column in parts[0] if ":" not in column]
     return pd.concat([parts[0][shared], *(part.drop(columns=shared) for part in parts)], axis=1)
-
-
-def settings_table(checkpoints: Sequence[str | Path]) -> pd.DataFrame:
-    """One row per checkpoint folder: settings and cost of its training, number of its weights."""
-    rows: list[Mapping[str, Any]] = []
-    for checkpoint in map(Path, checkpoints):
-        metadata = read_metadata(checkpoint)
-        rows.append(
-            {"run": checkpoint.name}
-            | metadata["training"]
-            | metadata.get("cost", {})
-            | {"n_weights": _n_weights(checkpoint)}
-        )
-    return pd.DataFrame(rows).set_index("run")
-
-
-def study_table(
-    models: Mapping[str, tuple[str, int | None]],
-    measured: Measured,
-    reactions: pd.DataFrame,
-    settings: pd.DataFrame,
-) -> pd.DataFrame:
-    """One row per model, index model: its run and step, results on the benchmark, and `SETTINGS`.
-
-    models: (checkpoint folder, step or None) by name; reactions: as of `reaction_bdes`, all with a
-    D_e; settings: as of `settings_table`, with a family. Mean absolute errors; of emergent BDEs in
-    kcal/mol the mean absolute and the mean signed deviation (BDE − D_e), Spearman's rank
-    correlation, and the slope of least squares against D_e; information in bits. A model without
-    step stands at the last of its run.
-    """
-    names, reference = list(models), reactions[KINDS["De"]]
-    runs = pd.Series([name.partition("@")[0] for name in names], index=names)
-    steps = pd.Series([step for _, step in models.values()], index=names, dtype="Int64")
-    deviation = reactions[names].sub(reference, axis=0)
-    means = measured.errors.filter(regex="^(energy|forces):").mean()
-    table = pd.DataFrame({
-        "run": runs,
-        "step": steps.fillna(runs.map(settings["steps"])).astype(int),
-        "energy_mae_meV_per_atom": [means[f"energy:{name}"] for name in names],
-        "forces_mae_meV_per_A": [means[f"forces:{name}"] for name in names],
-        "bde_mae_kcal_per_mol": deviation.abs().mean(),
-        "bde_deviation_kcal_per_mol": deviation.mean(),
-        "bde_spearman": [ranks.spearman(reactions[name], reference) for name in names],
-        "bde_slope": [np.polyfit(reference, reactions[name], 1)[0] for name in names],
-    })  # fmt: skip
-    table = table.join(measured.information).join(settings[SETTINGS], on="run")
-    return table.rename_axis("model")
-
-
-def _n_weights(checkpoint: Path) -> int:
-    module = load_model(checkpoint, device="cpu").module
-    return sum(weights.numel() for weights in module.parameters())

@@ -53,7 +53,7 @@ def single_point(
 
     check_electrons(numbers, unpaired)
     n_atoms = len(numbers)
-    with _one_thread():
+    with one_thread():
         tblite = Calculator("GFN2-xTB", np.asarray(numbers, dtype=int), positions, uhf=unpaired)
         tblite.set("verbosity", 0)
         if electronic_K is not None:
@@ -70,13 +70,14 @@ def calculator(*, unpaired: int = 0) -> Any:
 
     class OneThread(TBLite):  # type: ignore[misc]
         def calculate(self, *args: Any, **options: Any) -> None:
-            with _one_thread():
+            with one_thread():
                 super().calculate(*args, **options)
 
     return OneThread(method="GFN2-xTB", multiplicity=unpaired + 1, verbosity=0)
 
 
-def _one_thread() -> AbstractContextManager:
+def one_thread() -> AbstractContextManager:
+    """A context in which tblite, of which this makes sure that it is loaded, has one thread."""
     return _openmp().limit(limits=1)
 
 
