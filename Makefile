@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: book test pull run bench lint publish environment
+.PHONY: book test pull run bench lint publish environment spice2
 .DEFAULT_GOAL := book
 
 book: pull
@@ -22,6 +22,10 @@ run: pull
 # ratios into bench/results.json, on an otherwise idle machine; a smaller version: BENCH=--quick
 bench: pull
 	$(BIN)/python bench/benchmark.py $(BENCH)
+
+# SPICE 2.0.1, 37 GB, into external/; an interrupted download goes on
+spice2: environment
+	$(BIN)/e3d download spice2
 
 lint: environment
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
