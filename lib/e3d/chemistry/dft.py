@@ -120,15 +120,18 @@ def wb97m(
     return converged_energy(mean_field), gradient(mean_field)
 
 
-def wb97m_frames(numbers: np.ndarray, frames: np.ndarray) -> list[tuple[float, np.ndarray]]:
-    """`wb97m` of the conformations of one molecule; frames (M, N, 3) in bohr.
+def wb97m_frames(
+    numbers: np.ndarray, frames: np.ndarray, *, unpaired: int = 0
+) -> list[tuple[float, np.ndarray]]:
+    """`wb97m` of the conformations of one molecule or radical; frames (M, N, 3) in bohr.
 
     Each SCF starts from the density of the frame before, which saves a fifth of its steps.
     """
+    converged = open_shell_energy if unpaired else converged_energy
     found, density = [], None
     for positions in frames:
-        mean_field = kohn_sham(numbers, positions)
-        found.append((converged_energy(mean_field, density), gradient(mean_field)))
+        mean_field = kohn_sham(numbers, positions, unpaired=unpaired)
+        found.append((converged(mean_field, density), gradient(mean_field)))
         density = mean_field.make_rdm1()
     return found
 

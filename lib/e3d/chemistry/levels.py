@@ -25,8 +25,10 @@ def _gfn2(
     return point.energy, point.gradient
 
 
-def _gfn2_frames(numbers: np.ndarray, frames: np.ndarray) -> list[tuple[float, np.ndarray]]:
-    return [_gfn2(numbers, positions) for positions in frames]
+def _gfn2_frames(
+    numbers: np.ndarray, frames: np.ndarray, *, unpaired: int = 0
+) -> list[tuple[float, np.ndarray]]:
+    return [_gfn2(numbers, positions, unpaired=unpaired) for positions in frames]
 
 
 #: Energy in hartree and gradient (N, 3) in hartree/bohr of atomic numbers (N,) and positions (N, 3)
@@ -36,7 +38,7 @@ METHODS: dict[str, Callable[..., tuple[float, np.ndarray]]] = {
     "wb97m-d3bj/def2-tzvp": wb97m,
 }
 #: The same for the conformations (M, N, 3) of one molecule.
-FRAMES: dict[str, Callable[[np.ndarray, np.ndarray], list[tuple[float, np.ndarray]]]] = {
+FRAMES: dict[str, Callable[..., list[tuple[float, np.ndarray]]]] = {
     "gfn2": _gfn2_frames,
     "wb97m-d3bj/def2-tzvp": wb97m_frames,
 }

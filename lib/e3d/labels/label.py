@@ -24,6 +24,7 @@ from e3d.data.dataset import Dataset
 from e3d.data.molecule import Molecule
 from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
+from e3d.labels.fragments import unpaired_electrons
 from e3d.labels.sampling import Sampling, sample
 from e3d.parallel import map_resumable
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
@@ -36,11 +37,13 @@ TASKS_PER_WORKER = 200
 def label(conformations: Molecule, method: str) -> Molecule:
     """The same conformations with energies and forces at the level of theory of `method`.
 
-    Conformations are rounded to float32 bohr first: what is stored is exactly what was labelled.
+    The spin is the one that the SMILES implies: radical electrons are unpaired. Conformations are
+    rounded to float32 bohr first: what is stored is exactly what was labelled.
     """
     numbers = conformations.atomic_numbers
     bohr = (conformations.positions / ANGSTROM_PER_BOHR).astype(np.float32)
-    labels = FRAMES[method](numbers, bohr.astype(float))
+    unpaired = unpaired_electrons(conformations.smiles)
+    labels = FRAMES[method](numbers, bohr.astype(float), unpaired=unpaired)
     energies = np.array([energy for energy, _ in labels]) * EV_PER_HARTREE
     gradients = np.array([gradient for _, gradient in labels])
     return Molecule(

@@ -46,7 +46,7 @@ def sample(smiles: str, settings: Sampling) -> Molecule:
         raise E3DError(f"{smiles}: its bonds change on relaxation with GFN2-xTB")
     frames, temperatures = [relaxed], [0]
     for temperature in settings.temperatures_K:
-        new = _dynamics(numbers, relaxed, bonding.bond_pairs(graph), temperature, settings)
+        new = dynamics(numbers, relaxed, bonding.bond_pairs(graph), temperature, settings)
         frames += new
         temperatures += [temperature] * len(new)
     n_frames, n_atoms = len(frames), len(numbers)
@@ -57,9 +57,20 @@ def sample(smiles: str, settings: Sampling) -> Molecule:
     )  # fmt: skip
 
 
-def _dynamics(
-    numbers: np.ndarray, relaxed: np.ndarray, pairs: np.ndarray, kelvin: int, settings: Sampling
+def dynamics(
+    numbers: np.ndarray,
+    relaxed: np.ndarray,
+    pairs: np.ndarray,
+    kelvin: int,
+    settings: Sampling,
+    *,
+    unpaired: int = 0,
 ) -> list[np.ndarray]:
+    """Frames of Langevin dynamics of GFN2-xTB that starts at `relaxed` (N, 3), in Å.
+
+    pairs (n_bonds, 2): the bonds that must not be stretched too far; unpaired: number of unpaired
+    electrons. Fewer frames than asked for when a bond is.
+    """
     from ase import Atoms, units
     from ase.constraints import FixCom
     from ase.md.langevin import Langevin
@@ -67,7 +78,7 @@ def _dynamics(
 
     rng = np.random.default_rng([settings.seed, kelvin])
     atoms = Atoms(numbers=numbers, positions=relaxed, constraint=FixCom())
-    atoms.calc = calculator()
+    atoms.calc = calculator(unpaired=unpaired)
     thermalize_momenta(atoms, temperature_K=2 * kelvin, rng=rng)
     dynamics = Langevin(
         atoms, settings.time_step_fs * units.fs, temperature_K=kelvin,

@@ -69,7 +69,12 @@ def cuts(graph: Chem.Mol) -> list[Cut]:
 
 
 def _fragment(graph: Chem.Mol, atoms: Sequence[int], at: int, order: int) -> str:
-    """Canonical SMILES of a part of a molecule with `order` unpaired electrons on one atom."""
+    """Canonical SMILES of `fragment_graph`."""
+    return radical_smiles(fragment_graph(graph, atoms, at, order))
+
+
+def fragment_graph(graph: Chem.Mol, atoms: Sequence[int], at: int, order: int) -> Chem.Mol:
+    """A part of a molecule with `order` unpaired electrons on the atom `at`, in the same order."""
     part = Chem.RWMol(graph)
     radical = part.GetAtomWithIdx(at)
     radical.SetNumRadicalElectrons(radical.GetNumRadicalElectrons() + order)
@@ -77,7 +82,7 @@ def _fragment(graph: Chem.Mol, atoms: Sequence[int], at: int, order: int) -> str
     for k in sorted(set(range(graph.GetNumAtoms())) - set(atoms), reverse=True):
         part.RemoveAtom(k)
     Chem.SanitizeMol(part)
-    return radical_smiles(part)
+    return part.GetMol()
 
 
 def frozen_energies(
