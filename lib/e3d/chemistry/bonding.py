@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import SupportsIndex
 
@@ -12,7 +13,6 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdForceFieldHelpers
 
 from e3d.errors import E3DError
-from e3d.statistics.grouping import Groups
 
 #: Symbols of bond orders in a bond class; a bond that cannot be perceived is `~`.
 ORDER_SYMBOLS = {
@@ -232,14 +232,15 @@ def canonical_smiles(smiles: str) -> str:
 _CLASS = re.compile(r"([A-Z][a-z]?)([-=#:~])([A-Z][a-z]?)")
 
 
-def pair_and_order(classes: Groups) -> tuple[np.ndarray, np.ndarray]:
+def pair_and_order(classes: Iterable[str]) -> tuple[np.ndarray, np.ndarray]:
     """Element pairs ("CO") and orders ("=") of bond classes ("C=O"), each (n,).
 
     Raises E3DError for a text that is not a bond class.
     """
-    matches = [_CLASS.fullmatch(str(name)) for name in classes]
+    names = [str(name) for name in classes]
+    matches = [_CLASS.fullmatch(name) for name in names]
     if None in matches:
-        wrong = list(classes)[matches.index(None)]
+        wrong = names[matches.index(None)]
         raise E3DError(f"expected a bond class such as 'C=O', got {wrong!r}")
     parts = [match.groups() for match in matches if match]
     return np.array([a + b for a, _, b in parts]), np.array([order for _, order, _ in parts])

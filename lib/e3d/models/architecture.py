@@ -8,14 +8,24 @@ of this project contain are therefore accepted, with values within generous boun
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 from ase.data import chemical_symbols
-from jsonschema import Draft202012Validator, validators
-from jsonschema.exceptions import best_match
 
 from e3d.errors import E3DError
+
+# jsonschema builds a grammar of internationalised addresses where it finds this package: two seconds
+# for a format that no schema here has. Only its own import is refused, not later ones.
+if "jsonschema" not in sys.modules and "rfc3987_syntax" not in sys.modules:
+    sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+    import jsonschema  # noqa: F401
+
+    del sys.modules["rfc3987_syntax"]
+
+from jsonschema import Draft202012Validator, validators
+from jsonschema.exceptions import best_match
 
 #: Classes that an architecture may name.
 TARGETS = ("allegro.nn.TwoBodyBesselScalarEmbed",)
