@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from e3d.errors import E3DError
 from e3d.statistics import intervals
 from e3d.statistics.comparison import Comparison, compare
 from e3d.statistics.ranks import within_class_spearman
@@ -56,6 +57,29 @@ def test_a_gain_is_paired_and_includes_the_spread_between_seeds(compared: Compar
     )
     assert found == intervals.with_seed_spread(of_rows, compared.of_seeds["model"])
     assert found["high"] > of_rows["high"]
+
+
+def test_a_gain_includes_the_spread_between_the_seeds_of_both(table: pd.DataFrame) -> None:
+    models = {"model": table[["s0", "s1", "s2"]], "other": table[["s1", "s2", "s0"]] + 0.5}
+    compared = compare(
+        {name: own.mean(axis=1) for name, own in models.items()}, table["reference"],
+        groups=table["molecule"], statistic=lambda x, y: float(np.abs(x - y).mean()),
+        seeds=models, **OPTIONS,
+    )  # fmt: skip
+    value = compared.values["model"] - compared.values["other"]
+    of_rows = intervals.interval(
+        value, compared.samples["model"] - compared.samples["other"], len(table)
+    )
+    own, other = (compared.of_seeds[name] for name in models)
+    apart = compared.gain("model", "other")
+    assert apart == intervals.with_seed_spread(intervals.with_seed_spread(of_rows, own), other)
+    together = compared.gain("model", "other", same_models=True)
+    assert together == intervals.with_seed_spread(of_rows, np.subtract(own, other))
+    assert compared.gain("model", "model", same_models=True)["high"] == 0
+    with pytest.raises(E3DError, match="3 models and null over 0"):
+        compare({"model": table["model"], "null": table["null"]}, table["reference"],
+                groups=table["molecule"], statistic=np.dot, seeds={"model": models["model"]},
+                **OPTIONS).gain("model", "null", same_models=True)  # fmt: skip
 
 
 def test_intervals_are_clipped_to_the_limits(table: pd.DataFrame) -> None:

@@ -131,6 +131,9 @@ def test_seeds_widen_an_interval(table: pd.DataFrame) -> None:
     assert found.gain("mean", "z", "y", seeds=seeds) == with_seed_spread(
         found.gain("mean", "z", "y"), of_each
     )
+    assert found.gain("mean", "z", "y", over_seeds=seeds) == with_seed_spread(
+        found.gain("mean", "z", "y"), of_each
+    )
     over_models = found.over_models(seeds, "y")
     assert over_models["value"] == pytest.approx(np.mean(of_each))
     assert over_models["low"] < min(of_each) < max(of_each) < over_models["high"]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from e3d.errors import E3DError
 from e3d.statistics.grouping import Groups, Numbers, codes
 from e3d.statistics.intervals import (
     UNBOUNDED,
@@ -44,14 +45,26 @@ class Comparison:
         """`of` every source."""
         return {source: self.of(source) for source in self.values}
 
-    def gain(self, source: str, over: str) -> Estimate:
+    def gain(self, source: str, over: str, *, same_models: bool = False) -> Estimate:
         """The statistic of one source minus that of another, paired by resample.
 
-        The interval is widened by the spread between the seeds of `source`, not by that of `over`.
+        The interval is widened by the spread between the seeds of both. same_models: the two are
+        means over the same models, in the same order, read in two ways, so that what a seed does to
+        both cancels; otherwise the models of the two sides are independent.
+
+        Raises E3DError for `same_models` where the two have unlike numbers of them.
         """
         ahead = self.values[source] - self.values[over]
         found = interval(ahead, self.samples[source] - self.samples[over], self.n)
-        return with_seed_spread(found, self.of_seeds.get(source, []))
+        own, other = (np.array(self.of_seeds.get(name, [])) for name in (source, over))
+        if not same_models:
+            return with_seed_spread(with_seed_spread(found, own), other)
+        if len(own) != len(other):
+            raise E3DError(
+                f"{source} is a mean over {len(own)} models and {over} over {len(other)}, so they "
+                "are not the same models; compare them as independent"
+            )
+        return with_seed_spread(found, own - other)
 
 
 def compare(

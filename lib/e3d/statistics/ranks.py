@@ -102,12 +102,24 @@ class Ranks:
         found = interval(float(self.values[i, j]), self.sample[:, i, j], self.n)
         return with_seed_spread(found, self._of_each(seeds, y))
 
-    def gain(self, x: str, over: str, y: str, *, seeds: Sequence[str] = ()) -> Estimate:
-        """Correlation of x with y minus that of `over` with y, paired by resample."""
+    def gain(
+        self,
+        x: str,
+        over: str,
+        y: str,
+        *,
+        seeds: Sequence[str] = (),
+        over_seeds: Sequence[str] = (),
+    ) -> Estimate:
+        """Correlation of x with y minus that of `over` with y, paired by resample.
+
+        over_seeds: the columns of the independently seeded models that `over` is a mean over.
+        """
         i, j, k = (self.names.index(name) for name in (x, over, y))
         ahead = float(self.values[i, k] - self.values[j, k])
         found = interval(ahead, self.sample[:, i, k] - self.sample[:, j, k], self.n)
-        return with_seed_spread(found, self._of_each(seeds, y))
+        widened = with_seed_spread(found, self._of_each(seeds, y))
+        return with_seed_spread(widened, self._of_each(over_seeds, y))
 
     def over_models(self, columns: Sequence[str], y: str) -> Estimate:
         """Mean correlation with y of the columns of several models, widened by their spread."""
