@@ -16,6 +16,7 @@ import numpy as np
 from rdkit import Chem
 
 from e3d.chemistry import bonding
+from e3d.chemistry.xtb import calculator as gfn2
 from e3d.data.molecule import Molecule
 from e3d.data.split import fold
 from e3d.errors import E3DError
@@ -52,7 +53,7 @@ def displaced(radical: Molecule, settings: Sampling) -> Molecule | None:
     frames: list[np.ndarray] = []
     temperatures: list[int] = []
     for kelvin in settings.temperatures_K:
-        new = dynamics(numbers, minimum, pairs, kelvin, settings, unpaired=1)
+        new = dynamics(numbers, minimum, pairs, kelvin, settings, gfn2(unpaired=1))
         frames += new
         temperatures += [kelvin] * len(new)
     if not frames:

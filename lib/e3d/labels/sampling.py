@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from ase.calculators.calculator import Calculator
 
 from e3d.chemistry import bonding
 from e3d.chemistry.bonding import canonical_smiles
-from e3d.chemistry.xtb import calculator, relax
+from e3d.chemistry.xtb import calculator as gfn2
+from e3d.chemistry.xtb import relax
 from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 
@@ -46,7 +48,8 @@ def sample(smiles: str, settings: Sampling) -> Molecule:
         raise E3DError(f"{smiles}: its bonds change on relaxation with GFN2-xTB")
     frames, temperatures = [relaxed], [0]
     for temperature in settings.temperatures_K:
-        new = dynamics(numbers, relaxed, bonding.bond_pairs(graph), temperature, settings)
+        new = dynamics(numbers, relaxed, bonding.bond_pairs(graph), temperature, settings,
+                       gfn2())  # fmt: skip
         frames += new
         temperatures += [temperature] * len(new)
     n_frames, n_atoms = len(frames), len(numbers)
@@ -63,13 +66,12 @@ def dynamics(
     pairs: np.ndarray,
     kelvin: int,
     settings: Sampling,
-    *,
-    unpaired: int = 0,
+    calculator: Calculator,
 ) -> list[np.ndarray]:
-    """Frames of Langevin dynamics of GFN2-xTB that starts at `relaxed` (N, 3), in Å.
+    """Frames of Langevin dynamics that starts at `relaxed` (N, 3), in Å.
 
-    pairs (n_bonds, 2): the bonds that must not be stretched too far; unpaired: number of unpaired
-    electrons. Fewer frames than asked for when a bond is.
+    pairs (n_bonds, 2): the bonds that must not be stretched too far; calculator: of ASE. Fewer
+    frames than asked for when a bond is.
     """
     from ase import Atoms, units
     from ase.constraints import FixCom
@@ -78,7 +80,7 @@ def dynamics(
 
     rng = np.random.default_rng([settings.seed, kelvin])
     atoms = Atoms(numbers=numbers, positions=relaxed, constraint=FixCom())
-    atoms.calc = calculator(unpaired=unpaired)
+    atoms.calc = calculator
     thermalize_momenta(atoms, temperature_K=2 * kelvin, rng=rng)
     dynamics = Langevin(
         atoms, settings.time_step_fs * units.fs, temperature_K=kelvin,
