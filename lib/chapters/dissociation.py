@@ -1,19 +1,27 @@
 """Energy balance of bond dissociation.
 
 A molecule's binding energy is the sum of −ε over all its pairs. When the bond i–j breaks, every
-other pair across the cut is lost with it, and both fragments relax. With B for binding energies,
+other pair across the cut is lost with it, and both fragments change. With B for binding energies,
 
-    −ε_ij = D_e − across + rearrangement + error
+    −ε_ij = D_e − across + within + error
 
 where D_e = B(AB) − B(A•) − B(B•); *across* is the energy of all other pairs of an atom of A and an
-atom of B; *rearrangement* is the energy that the fragments gain on separation, compared with the
-pairs inside them in AB (positive: they bind more strongly); *error* is the model's B(AB) minus the
-true one. This is an identity: it follows from the sum rule and the definition of D_e.
+atom of B; *within* is B(A•) + B(B•) minus the energy of the pairs inside A and inside B in AB
+(positive: the fragments are bound more strongly than these pairs were); *error* is the model's
+B(AB) minus the true one. This is an identity: it follows from the sum rule and the definition of
+D_e.
+
+Where the vertical and the valence-state dissociation energy are known (`labels.vertical`), *within*
+is the sum of three terms: *relaxation*, vertical − D_e, what the fragments gain when their atoms
+move, never negative; *spin*, valence − vertical, what they gain when the spins of a cut multiple
+bond pair up again, never negative; and *reorganisation*, the rest: the energy of all pairs across
+the cut minus the valence-state energy. It contains what the electrons of the frozen fragments do,
+and the choice of gauge, how much of a bond the model books on pairs within the fragments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Literal
 
@@ -28,18 +36,21 @@ from e3d.chemistry import bonding, motifs
 from e3d.data.molecule import Molecule
 from e3d.decomposition.edges import Pairs, decompose, pair_energies
 from e3d.models.allegro import Model
+from e3d.models.pair import PairPotential
 from e3d.statistics.grouping import Groups
 from e3d.statistics.intervals import Estimate, estimate
 from e3d.units import KCAL_PER_MOL_PER_EV
 
 #: The terms of an emergent BDE's deviation from D_e, in the order of the identity.
-TERMS = ("across", "rearrangement", "error")
+TERMS = ("across", "within", "error")
+#: The terms of `within`, where vertical dissociation energies are known.
+WITHIN = ("relaxation", "spin", "reorganisation")
 #: Energies of `balance`, in kcal/mol.
 ENERGIES = ("bare", "across", "geminal", "error")
 
 
 def balance(
-    models: Mapping[str, Model],
+    models: Mapping[str, Model | PairPotential],
     molecules: Iterable[Molecule],
     atomic_energies: Mapping[str, float],
     *,
@@ -57,14 +68,33 @@ def balance(
     structures = [Atoms(m.atomic_numbers, m.positions[0]) for m in chosen]
     found = []
     for name, model in models.items():
-        decomposed = decompose(model, structures, progress=progress)
-        for entry, decomposition in zip(chosen, decomposed, strict=True):
-            pairs = pair_energies(decomposition)
+        for entry, pairs in zip(chosen, _pairs(model, structures, progress), strict=True):
             label = float(entry.binding_energies(atomic_energies)[0])
             error = KCAL_PER_MOL_PER_EV * (label - float(pairs.energies.sum()))
             found += [row | {"run": name, "error": error} for row in _cuts(entry, pairs)]
     keys = ["molecule", "smiles", "i", "j", "class"]
     return pd.DataFrame(found).groupby(keys, sort=False).mean(numeric_only=True).reset_index()
+
+
+def _pairs(
+    model: Model | PairPotential, structures: Sequence[Atoms], progress: bool
+) -> Iterator[Pairs]:
+    if isinstance(model, PairPotential):
+        yield from (_pairs_of_potential(model, structure) for structure in structures)
+    else:
+        yield from map(pair_energies, decompose(model, structures, progress=progress))
+
+
+def _pairs_of_potential(potential: PairPotential, structure: Atoms) -> Pairs:
+    """Every pair of atoms, with φ_ab(r): zero beyond the cutoff, NaN if it was not fitted."""
+    pairs = np.column_stack(np.triu_indices(len(structure), k=1))
+    lengths = structure.get_all_distances()[tuple(pairs.T)]
+    symbols = structure.get_chemical_symbols()
+    energies = np.array([
+        potential(symbols[i], symbols[j], np.array([length]))[0]
+        for (i, j), length in zip(pairs.tolist(), lengths, strict=True)
+    ])  # fmt: skip
+    return Pairs(pairs, np.zeros((len(pairs), 3), dtype=np.int64), lengths, energies)
 
 
 def _cuts(entry: Molecule, pairs: Pairs) -> Iterable[dict]:
@@ -100,8 +130,21 @@ def deviation_parts(bonds: pd.DataFrame, reference: str) -> pd.DataFrame:
     """
     deviation = bonds["bare"] - bonds[reference]
     parts = pd.DataFrame({"across": -bonds["across"], "error": bonds["error"]})
-    parts["rearrangement"] = deviation - parts.sum(axis=1)
+    parts["within"] = deviation - parts.sum(axis=1)
     return parts[list(TERMS)]
+
+
+def parts_within(bonds: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """The term `within` by its own terms, `WITHIN`, of bonds with vertical energies.
+
+    bonds: as for `deviation_parts`, and columns vertical and valence, kcal/mol.
+    """
+    within = deviation_parts(bonds, reference)["within"]
+    parts = pd.DataFrame({
+        "relaxation": bonds["vertical"] - bonds[reference],
+        "spin": bonds["valence"] - bonds["vertical"],
+    })  # fmt: skip
+    return parts.assign(reorganisation=within - parts.sum(axis=1))[list(WITHIN)]
 
 
 def shares_of_square(parts: Float[np.ndarray, "n k"]) -> Float[np.ndarray, " k"]:

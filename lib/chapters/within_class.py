@@ -1,9 +1,9 @@
-"""C–H bonds by what stabilises the radical that they leave."""
+"""Slopes within bond classes, and C–H bonds by what stabilises the radical that they leave."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from rdkit import Chem
 
 #: What the carbon atom of a broken C–H bond stands next to, the first that fits.
@@ -25,6 +25,25 @@ def stabilising_neighbour(fragments: str) -> str | None:
     if any(bond.GetBondTypeAsDouble() > 1 for other in neighbours for bond in other.GetBonds()):
         return MULTIPLE_BOND
     return LONE_PAIR if any(other.GetSymbol() in ("N", "O") for other in neighbours) else NEITHER
+
+
+def slope(
+    values: Float[np.ndarray, " n"],
+    references: Float[np.ndarray, " n"],
+    classes: Int[np.ndarray, " n"],
+) -> float:
+    """Change of the values per change of the references within classes, without a unit.
+
+    Least squares on the deviations from the class means; classes: (n,) codes. NaN where the
+    references do not vary within any class.
+    """
+    x, y = np.array(references, dtype=float), np.array(values, dtype=float)
+    for code in np.unique(classes):
+        own = classes == code
+        x[own] -= x[own].mean()
+        y[own] -= y[own].mean()
+    square = float(x @ x)
+    return float(x @ y) / square if square > 0 else float("nan")
 
 
 def mean_difference(rows: Float[np.ndarray, "n 2"]) -> float:

@@ -211,6 +211,8 @@ def test_accuracy_excludes_tautologies_and_its_gains_are_paired() -> None:
     gains = scores.accuracies(table, ["additive"], kind, against=columns[0])
     difference = found.loc[columns[0], "value"] - found.loc["additive", "value"]
     assert gains.loc["additive", "value"] == pytest.approx(difference)
+    gains = scores.accuracies(table, ["additive"], kind, against=columns[1])
+    assert gains.loc["additive", "n"] == 1, "a tautology helps neither side"
 
 
 def test_every_reference_of_the_project_has_a_parent() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase import Atoms
-from examples import labelled, random_model
+from examples import labelled, random_model, well
 
 from chapters import dissociation
 from e3d.chemistry.bonding import bond_pairs, from_mapped_smiles, sides
@@ -45,9 +45,34 @@ def test_parts_add_up_and_shares_to_one() -> None:
     only = parts.assign(across=0.0, error=0.0)
     found = dissociation.estimated_shares(only, np.arange(20), n_resamples=20)
     assert {term: entry["value"] for term, entry in found.items()} == pytest.approx(
-        {"across": 0, "rearrangement": 1, "error": 0}
+        {"across": 0, "within": 1, "error": 0}
     )
-    assert found["rearrangement"]["low"] == pytest.approx(1)
+    assert found["within"]["low"] == pytest.approx(1)
+
+
+def test_the_change_within_the_fragments_is_the_sum_of_its_terms() -> None:
+    rng = np.random.default_rng(1)
+    columns = ["bare", "across", "error", "De", "vertical", "valence"]
+    bonds = pd.DataFrame(rng.normal(size=(20, 6)), columns=columns)
+    parts = dissociation.parts_within(bonds, "De")
+    whole = dissociation.deviation_parts(bonds, "De")["within"]
+    np.testing.assert_allclose(parts.sum(axis=1), whole)
+    exact = bonds.assign(bare=bonds["valence"], across=0.0, error=0.0)
+    found = dissociation.parts_within(exact, "De")["reorganisation"]
+    np.testing.assert_allclose(found, 0, atol=1e-12)
+
+
+def test_a_pair_potential_has_energy_across_the_cut_too() -> None:
+    entry, potential = labelled("O"), well(depth=5.0, at=1.0)
+    table = dissociation.balance({"pair": potential}, [entry], dict.fromkeys("HO", 0.0))
+    distances = Atoms(entry.atomic_numbers, entry.positions[0]).get_all_distances()
+    for row in table.to_dict("records"):
+        (other,) = {0, 1, 2} - {row["i"], row["j"]}
+        bond, far = (distances[row["j"], k][None] for k in (row["i"], other))
+        bare = -KCAL_PER_MOL_PER_EV * potential("O", "H", bond)[0]
+        across = -KCAL_PER_MOL_PER_EV * potential("H", "H", far)[0]
+        assert row["bare"] == pytest.approx(bare)
+        assert row["across"] == pytest.approx(across)
 
 
 def test_a_term_that_counteracts_the_others_has_a_negative_share() -> None:

@@ -8,6 +8,7 @@ from chapters.within_class import (
     MULTIPLE_BOND,
     NEITHER,
     mean_difference,
+    slope,
     stabilising_neighbour,
 )
 
@@ -36,3 +37,11 @@ def test_the_difference_of_means_has_a_sign_and_needs_both_sides() -> None:
     assert mean_difference(rows) == pytest.approx(5.0)
     assert np.isnan(mean_difference(rows[:2]))
     assert np.isnan(mean_difference(rows[2:]))
+
+
+def test_the_slope_within_classes_knows_nothing_of_their_means() -> None:
+    references = np.array([100.0, 110.0, 60.0, 80.0])
+    classes = np.array([0, 0, 1, 1])
+    values = 0.2 * references + np.where(classes == 0, 7.0, 90.0)
+    assert slope(values, references, classes) == pytest.approx(0.2)
+    assert np.isnan(slope(values, np.array([1.0, 1.0, 2.0, 2.0]), classes))

@@ -96,6 +96,15 @@ def test_a_floor_is_distinguished_from_a_small_exponent() -> None:
     assert power_laws.power_law(errors, sizes, np.arange(300))["value"] < 0.4
 
 
+def test_a_floor_is_not_above_what_has_been_reached() -> None:
+    sizes = [100, 300, 1000, 3000, 10_000, 30_000, 100_000]
+    means = np.array([29.9, 26.1, 25.5, 23.4, 24.4, 23.9, 22.7])  # falls, with noise
+    found = power_laws.law_with_floor(
+        np.broadcast_to(means[None, :, None], (10, 7, 2)), sizes, np.arange(10), n_resamples=5
+    )
+    assert found["floor"]["value"] <= means.min()
+
+
 def test_a_ratio_on_the_same_rows_is_more_certain_than_either_error() -> None:
     errors = falling()[:, 0]
     found = power_laws.ratio(errors * 0.9, errors, np.arange(200), paired=True)

@@ -49,9 +49,9 @@ def score_bonds(
 ) -> pd.DataFrame:
     """BDEs in kcal/mol of every bond of a bond table: of the ensemble `runs`, and of every null.
 
-    Columns: `KEYS` of the bond, `emergent` and `dressed` (means over `runs`), `seed:<run>`,
-    `untrained`, `additive`, `pair`, and one for each of the `ensembles` (name → runs), the mean of
-    −ε over its runs.
+    Columns: `KEYS` of the bond, `emergent` and `dressed` (means over `runs`), `seed:<run>` and
+    `dressed:<run>`, `untrained`, `additive`, `pair`, and one for each of the `ensembles` (name →
+    runs), the mean of −ε over its runs.
 
     Raises E3DError when the bond table lacks a run.
     """
@@ -60,6 +60,7 @@ def score_bonds(
         "emergent": _mean(table, [f"bare:{run}" for run in runs]),
         "dressed": _mean(table, [f"dressed:{run}" for run in runs]),
         **{f"seed:{run}": _mean(table, [f"bare:{run}"]) for run in runs},
+        **{f"dressed:{run}": _mean(table, [f"dressed:{run}"]) for run in runs},
         "untrained": np.mean(untrained, axis=0),
         "additive": nulls.additive.bond_energies(table["class"].tolist()),
         "pair": pair_energies(table, nulls.pair),
@@ -97,7 +98,8 @@ def class_table(
     """
     seeds = [column for column in scored if column.startswith("seed:")]
     shown = ["emergent", "dressed", *seeds, *NULLS]
-    others = [column for column in scored if column not in {*KEYS, *shown}]
+    others = [column for column in scored
+              if column not in {*KEYS, *shown} and not column.startswith("dressed:")]  # fmt: skip
     medians = molecule_medians(scored, shown + others)
     rows = []
     for name, molecules in medians.groupby("class"):
@@ -136,15 +138,18 @@ def accuracies(
     """Accuracy of columns of a matched table on its headline reactions, one row per column.
 
     Only reactions with a value and with this kind of reference (a column of `KINDS`) are used, and
-    only the first of several for the same bond of a molecule; dressed values exclude their
-    tautologies. Intervals are over parent molecules, since reactions of one molecule are not
-    independent. With `against`, the gain in accuracy of that column over each of the others, on the
-    reactions that have both. Columns: value, low, high, n; NaN where no reaction remains.
+    only the first of several for the same bond of a molecule; where dressed values take part, on
+    either side, their tautologies do not. Intervals are over parent molecules, since reactions of
+    one molecule are not independent. With `against`, the gain in accuracy of that column over each
+    of the others, on the reactions that have both. Columns: value, low, high, n; NaN where no
+    reaction remains.
     """
     results: dict[str, intervals.Estimate | dict[str, float]] = {}
     for column in columns:
         used = matched[matched["headline"] & matched[reference].notna() & matched[column].notna()]
-        if column == DRESSED:
+        if against is not None:
+            used = used[used[against].notna()]
+        if DRESSED in (column, against):
             used = used[~used["tautology_dressed"]]
         used = used.drop_duplicates(["smiles", "class"])
         if used.empty:

@@ -111,9 +111,10 @@ def law_with_floor(
 ) -> dict[str, Estimate]:
     """`exponent` x and `floor` c of mean error = a·size⁻ˣ + c with c ≥ 0.
 
-    Least squares of the logarithms of the errors. sizes: at least four, positive; the floor is in
-    the unit of the errors. NaN where the errors do not determine an exponent below `STEEPEST`; such
-    resamples and seeds are left out of the intervals.
+    Least squares of the logarithms of the errors; a floor above the smallest mean error is none, so
+    c is at most that. sizes: at least four, positive; the floor is in the unit of the errors. NaN
+    where the errors do not determine an exponent below `STEEPEST`; such resamples and seeds are
+    left out of the intervals.
     """
     sizes = np.asarray(sizes, dtype=float)
     centre = np.exp(np.log(sizes).mean())
@@ -126,7 +127,7 @@ def law_with_floor(
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", OptimizeWarning)
-                limits = ([-np.inf, 0, 0], [np.inf, STEEPEST, np.inf])
+                limits = ([-np.inf, 0, 0], [np.inf, STEEPEST, means.min()])
                 found = curve_fit(law, sizes, np.log(means), start, bounds=limits)[0][1:]
         except (RuntimeError, OptimizeWarning):
             return np.full(2, np.nan)
