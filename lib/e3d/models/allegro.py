@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from ase.data import chemical_symbols
 
 from e3d.errors import E3DError
 from e3d.models.checkpoint import one_line, read_metadata, read_weights, weights_file
+from e3d.models.foreign import check_allegro, load_module
 
 
 @dataclass(frozen=True)
@@ -69,16 +70,17 @@ def load_model(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
 ) -> Model:
-    """Load a checkpoint folder, or, with `trust`, a `.ckpt` or `.nequip.zip` made elsewhere.
+    """Load a checkpoint folder, or, with `trust`, a model file made elsewhere, see `foreign`.
 
     trust: load what can run any code that its author chose. That is a `.ckpt` or `.nequip.zip`,
-    which are pickles, and a checkpoint folder whose architecture E3D did not write, see
-    `architecture.check`. step: the weights kept after so many gradient steps (default: those at the
-    end). dtype: converts a checkpoint folder's weights, e.g. to float64 for strict tests. device:
-    default the GPU where there is one.
+    which are pickles, a compiled `.nequip.pt2`, and a checkpoint folder whose architecture E3D did
+    not write, see `architecture.check`. step: the weights kept after so many gradient steps
+    (default: those at the end). dtype: converts a checkpoint folder's weights, e.g. to float64 for
+    strict tests. device: default the GPU where there is one.
 
-    Raises E3DError when the checkpoint is missing, damaged or untrusted, or when its weights do not
-    fit its architecture.
+    Raises E3DError when the checkpoint is missing, damaged or untrusted, when its weights do not
+    fit its architecture, and for a model whose energy is no sum over edges or whose atom types are
+    no elements.
     """
     path = Path(path)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -131,9 +133,16 @@ def _load_weights(
 def _as_model(
     name: str, module: Any, device: str | torch.device, metadata: dict[str, Any]
 ) -> Model:
+    check_allegro(module, f"the model {name}")
     module = module.to(device).eval()
     type_names = tuple(module.type_names)
-    shifts = _submodule(module, "per_type_energy_scale_shift").shifts.flatten().tolist()
+    if strange := [name for name in type_names if name not in chemical_symbols[1:]]:
+        raise E3DError(
+            f"the model {name} has the atom types {', '.join(type_names)}; {', '.join(strange)} "
+            "are no chemical symbols, so that nothing says which atoms they stand for. Train it "
+            "with one type per element, named by its symbol"
+        )
+    shifts = _shifts(module).flatten().tolist()
     shifts = shifts * len(type_names) if len(shifts) == 1 else shifts or [0.0] * len(type_names)
     return Model(
         name=name,
@@ -147,34 +156,24 @@ def _as_model(
     )
 
 
-def _submodule(module: torch.nn.Module, name: str) -> Any:
-    for path, child in module.named_modules():
-        if path.rsplit(".", 1)[-1] == name:
-            return child
-    raise E3DError(
-        f"the model has no module {name!r}; E3D needs an Allegro model of the nequip framework, "
-        "whose energy is a sum over edges"
-    )
+def _shifts(network: Any) -> torch.Tensor:
+    """Per-type energies in eV of an Allegro model: none, one, or one per type."""
+    owners = (m for m in network.modules() if hasattr(m, "scales") and hasattr(m, "shifts"))
+    return next(owners).shifts
 
 
 def _load_foreign(path: Path, *, trust: bool, device: str | torch.device) -> Model:
     if not trust:
         raise E3DError(
-            f"{path} is a pickle: loading it runs code that its author chose. "
+            f"{path} is a pickle or compiled code: loading it runs what its author chose. "
             "If you trust where it comes from, give --trust"
         )
-    from nequip.model.saved_models.load_utils import load_saved_model
-    from nequip.utils.global_state import set_global_state
+    return _as_model(_stem(path), load_module(path, device), device, {})
 
-    set_global_state()
-    try:
-        module = load_saved_model(str(path))
-    except Exception as error:
-        raise E3DError(
-            f"{path} cannot be loaded by nequip {version('nequip')}: {one_line(error)}; expected "
-            "a `.ckpt` of nequip-train or a `.nequip.zip` of nequip-package"
-        ) from error
-    return _as_model(path.stem, module, device, {})
+
+def _stem(path: Path) -> str:
+    """The file's name without its endings, `.nequip.zip` being one of two."""
+    return path.stem.removesuffix(".nequip")
 
 
 def untrained(model: Model, *, seed: int) -> Model:
