@@ -195,9 +195,15 @@ def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int =
             return ordered
         except ValueError:
             pass
+    return without_orders(molecule)
+
+
+def without_orders(molecule: Chem.Mol) -> Chem.Mol:
+    """A copy of a molecule whose bonds are left open (bond class `C~C`)."""
     unordered = Chem.RWMol(molecule)
     for bond in unordered.GetBonds():
         bond.SetBondType(Chem.BondType.UNSPECIFIED)
+        bond.SetIsAromatic(False)
     return unordered.GetMol()
 
 
@@ -205,6 +211,24 @@ def keeps_its_bonds(molecule: Chem.Mol, positions: np.ndarray) -> bool:
     """Whether a geometry (N, 3) in Å has exactly the connectivity of a molecule's graph."""
     numbers = np.array([atom.GetAtomicNum() for atom in molecule.GetAtoms()])
     return np.array_equal(bond_pairs(connected(numbers, positions)), bond_pairs(molecule))
+
+
+def keeps_its_configuration(molecule: Chem.Mol, positions: np.ndarray) -> bool:
+    """Whether a geometry (N, 3) in Å has the stereochemistry that a molecule's graph states."""
+    centres = any(a.GetChiralTag() != Chem.ChiralType.CHI_UNSPECIFIED for a in molecule.GetAtoms())
+    undefined = (Chem.BondStereo.STEREONONE, Chem.BondStereo.STEREOANY)
+    if not centres and all(bond.GetStereo() in undefined for bond in molecule.GetBonds()):
+        return True
+    found = Chem.Mol(molecule)
+    found.RemoveAllConformers()
+    conformer = Chem.Conformer(len(positions))
+    conformer.SetPositions(np.ascontiguousarray(positions, dtype=float))
+    found.AddConformer(conformer)
+    Chem.AssignStereochemistryFrom3D(found, replaceExistingTags=True)
+    with rdBase.BlockLogs():
+        return bool(
+            Chem.RemoveHs(found).HasSubstructMatch(Chem.RemoveHs(molecule), useChirality=True)
+        )
 
 
 def elements_of(name: str) -> tuple[str, str]:
@@ -227,6 +251,22 @@ def canonical_smiles(smiles: str) -> str:
     for atom in molecule.GetAtoms():
         atom.SetAtomMapNum(0)
     return Chem.CanonSmiles(Chem.MolToSmiles(molecule, isomericSmiles=False))
+
+
+@lru_cache(maxsize=200_000)
+def stereo_smiles(smiles: str) -> str:
+    """As `canonical_smiles`, but with the stereochemistry (E/Z, R/S) that the SMILES states.
+
+    The same text where it states none. Raises E3DError when RDKit cannot parse the SMILES.
+    """
+    with rdBase.BlockLogs():
+        molecule = Chem.MolFromSmiles(smiles)
+    if molecule is None:
+        raise E3DError(f"SMILES {smiles!r} cannot be parsed; check brackets, rings and valences")
+    for atom in molecule.GetAtoms():
+        atom.SetAtomMapNum(0)
+        atom.SetIsotope(0)
+    return Chem.CanonSmiles(Chem.MolToSmiles(molecule))
 
 
 _CLASS = re.compile(r"([A-Z][a-z]?)([-=#:~])([A-Z][a-z]?)")
