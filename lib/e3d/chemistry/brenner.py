@@ -80,7 +80,7 @@ def _bond_orders(
 class Brenner(Calculator):  # type: ignore[misc]
     """ASE calculator of the potential, with its bond energies as the result `bond_energies`."""
 
-    implemented_properties = ("energy", "forces", "bond_energies")
+    implemented_properties = ["energy", "forces", "bond_energies"]  # noqa: RUF012 (as ASE has it)
 
     def calculate(
         self,
@@ -89,12 +89,13 @@ class Brenner(Calculator):  # type: ignore[misc]
         system_changes: Any = all_changes,
     ) -> None:
         super().calculate(atoms, properties, system_changes)
+        assert self.atoms is not None
         positions = torch.tensor(self.atoms.positions, requires_grad=True)
         bonds = bond_energies(self.atoms.numbers, positions)
         energy = bonds.sum() / 2
-        energy.backward()
+        (gradient,) = torch.autograd.grad(energy, positions)
         self.results = {
             "energy": energy.item(),
-            "forces": -positions.grad.numpy(),
+            "forces": -gradient.numpy(),
             "bond_energies": bonds.detach().numpy(),
         }

@@ -31,9 +31,8 @@ def relaxed_radicals(path: str | Path) -> list[Molecule]:
     """
     try:
         images = ase.io.read(path, index=":", format="extxyz")
-        doublets = [
-            (image.info["smiles"], image) for image in images if image.info["unpaired"] == 1
-        ]
+        doublets = [image for image in images if image.info["unpaired"] == 1]
+        names = [image.info["smiles"] for image in doublets]
     except (OSError, KeyError, ValueError) as error:
         raise E3DError(
             f"{path} is missing or no file of relaxed species ({error}); `make pull` fetches that "
