@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 import workers
+from distributed import LocalCluster
 
-from e3d import files
+from e3d import cluster, files
+from e3d.cluster import WorkerDied
 from e3d.errors import E3DError
-from e3d.parallel import WorkerDied, map_ordered, map_resumable, partial_path
+from e3d.parallel import map_ordered, map_resumable, partial_path
 
 
 def test_results_are_in_the_order_of_the_items():
@@ -32,6 +35,34 @@ def test_an_error_of_one_item_is_raised():
 def test_a_process_that_dies_is_told():
     with pytest.raises(WorkerDied, match="worker process died"):
         list(map_ordered(os._exit, [3], n_workers=1, progress=False))
+
+
+def test_a_killed_process_costs_one_task_and_no_result(tmp_path: Path) -> None:
+    items = ["1", f"DIE:{tmp_path / 'died'}", "2", "3"]
+    assert list(map_ordered(workers.number, items, n_workers=1, progress=False)) == [1, 0, 2, 3]
+    assert (tmp_path / "died").exists()
+
+
+def test_processes_listen_on_the_loopback_interface_alone_and_encrypted() -> None:
+    with cluster.connected(1) as client:
+        addresses = [client.scheduler.address, *client.scheduler_info()["workers"]]
+        ports = [c for p in [psutil.Process(), *psutil.Process().children(recursive=True)]
+                 for c in p.net_connections("inet") if c.status == psutil.CONN_LISTEN]  # fmt: skip
+    assert all(address.startswith("tls://127.0.0.1:") for address in addresses)
+    assert {connection.laddr.ip for connection in ports} == {"127.0.0.1"}
+
+
+def test_a_running_scheduler_serves_too(tmp_path: Path) -> None:
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=None,
+                     worker_dashboard_address="127.0.0.1:0") as elsewhere,
+    ):  # fmt: skip
+        options = {"scheduler": elsewhere.scheduler_address, "progress": False}
+        (found,) = map_ordered(workers.address, [0], **options)
+        assert found == next(iter(elsewhere.scheduler.workers))
+        assert work(tmp_path / "out.txt", "a", "bad", **options) == [("bad", "bad is left out")]
+    with pytest.raises(E3DError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9 "):
+        list(map_ordered(workers.address, [0], scheduler="tcp://127.0.0.1:9", progress=False))
 
 
 def work(out: Path, *items: str, **options) -> list[tuple[str, str]]:

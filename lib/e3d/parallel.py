@@ -1,58 +1,26 @@
-"""Work in a pool of processes, one thread each: in order, or resumable after an interruption."""
+"""Work in several processes, one thread each: in order, or resumable after an interruption."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
-from multiprocessing import get_context, parent_process
 from pathlib import Path
-from threading import Thread
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
-from e3d import files
+from e3d import cluster, files
+from e3d.cluster import available_cores
 from e3d.errors import E3DError
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-class WorkerDied(E3DError):
-    """A process of the pool ended without a result; what was finished before is kept."""
-
-
-def available_cores() -> int:
-    """Cores that this process may use: fewer than the machine has under `taskset`."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-@contextmanager
-def worker_pool(n_workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of one-thread processes; on an error or Ctrl-C, what has not begun is dropped.
-
-    Raises WorkerDied.
-    """
-    pool = ProcessPoolExecutor(
-        n_workers, mp_context=get_context("spawn"), initializer=_start_worker
-    )
-    try:
-        yield pool
-    except BrokenProcessPool as error:
-        raise WorkerDied(
-            "a worker process died, perhaps for lack of memory; call again, with fewer workers: "
-            "finished partial results are kept"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+#: Tasks given to each process at a time: the next one is at hand when one is done.
+AHEAD = 2
 
 
 def map_ordered(
@@ -61,25 +29,55 @@ def map_ordered(
     *,
     unit: str = "it",
     n_workers: int | None = None,
+    scheduler: str | None = None,
     progress: bool = True,
 ) -> Iterator[_Result]:
-    """Results of `function` for all items, in their order, computed in a pool of processes.
+    """Results of `function` for all items, in their order, computed in several processes.
 
-    At most two items per process are computed ahead of the result that is asked for, so that large
-    results do not pile up. Function and items must be picklable.
+    They are `n_workers` processes here (default: one per core), or those of the Dask cluster at the
+    address `scheduler`. A task whose process dies is given to another one. At most two items per
+    process are computed ahead of the result that is asked for, so that large results do not pile
+    up. Function and items must be picklable.
 
     Raises WorkerDied, and whatever `function` raises.
     """
     n_workers = min(n_workers or available_cores(), max(len(items), 1))
     bar = tqdm(total=len(items), unit=unit, disable=not progress)
-    with bar, worker_pool(n_workers) as pool:
-        futures = (pool.submit(function, item) for item in items)
-        ahead = deque(islice(futures, 2 * n_workers))
-        while ahead:
-            result = ahead.popleft().result()
-            ahead.extend(islice(futures, 1))
+    with bar, cluster.connected(n_workers, scheduler) as client:
+        for result in in_order(client, function, items):
             bar.update()
             yield result
+
+
+def in_order(
+    client: Any, function: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[_Result]:
+    """`map_ordered` with the client of `cluster.connected`; items are asked for as they come up."""
+    remaining = iter(items)
+    ahead: deque[Any] = deque()
+    while True:
+        room = AHEAD * cluster.n_processes(client) - len(ahead)
+        ahead.extend(client.submit(function, i, pure=False) for i in islice(remaining, room))
+        if not ahead:
+            return
+        cluster.wait_for(client, [ahead[0]])
+        yield cluster.result(ahead.popleft())
+
+
+def as_they_end(
+    client: Any, function: Callable[[_Item], _Result], items: Iterable[_Item]
+) -> Iterator[_Result]:
+    """Results of all items in the order in which they are finished."""
+    remaining = iter(items)
+    running: set[Any] = set()
+    while True:
+        room = AHEAD * cluster.n_processes(client) - len(running)
+        running |= {client.submit(function, i, pure=False) for i in islice(remaining, room)}
+        if not running:
+            return
+        for future in cluster.wait_for(client, running):
+            running.remove(future)
+            yield cluster.result(future)
 
 
 def map_resumable(
@@ -92,10 +90,11 @@ def map_resumable(
     complete: bool = False,
     unit: str = "it",
     n_workers: int | None = None,
+    scheduler: str | None = None,
     renew_after: int = 0,
     progress: bool = True,
 ) -> list[tuple[_Item, str]]:
-    """Compute all items in a pool of processes and write one file; an interrupted call resumes.
+    """Compute all items in several processes and write one file; an interrupted call resumes.
 
     `function(item, path)` writes the partial result of an item, or raises E3DError with the reason
     why there is none. Either is kept in the folder `<out>.parts` under the item's `key`, which must
@@ -104,8 +103,9 @@ def map_resumable(
     removed.
 
     complete: every item is needed; when one fails, the others are kept and a later call tries the
-    failed ones again. renew_after: items per process until it is replaced (0: never). `function`
-    and items must be picklable.
+    failed ones again. renew_after: items per process until it is replaced (0: never; processes of
+    a scheduler are never). n_workers, scheduler: see `map_ordered`. `function` and items must be
+    picklable.
 
     Returns the items left out, each with its reason. Raises E3DError when there is no item or two
     have the same key, when another process writes `out`, when `out` exists or appears before it is
@@ -116,7 +116,12 @@ def map_resumable(
     with files.locked(out):
         if out.exists():
             raise E3DError(f"{out} exists; labels are never overwritten: choose another name")
-        _compute(function, tasks, unit, n_workers, renew_after, progress)
+        todo = [task for task in tasks if not (task[1].exists() or _reason(task[1]).exists())]
+        bar = tqdm(total=len(tasks), initial=len(tasks) - len(todo), unit=unit,
+                   disable=not progress)  # fmt: skip
+        with bar:
+            for _ in _computed(function, todo, n_workers, scheduler, renew_after):
+                bar.update()
         return _finish(tasks, out, assemble, complete)
 
 
@@ -177,30 +182,25 @@ def _tasks(
     return [(item, partial_path(out, name)) for item, name in zip(items, keys, strict=True)]
 
 
-def _compute(
+def _computed(
     function: Callable[[_Item, Path], None],
-    tasks: Sequence[tuple[_Item, Path]],
-    unit: str,
+    todo: Sequence[tuple[_Item, Path]],
     n_workers: int | None,
+    scheduler: str | None,
     renew_after: int,
-    progress: bool,
-) -> None:
-    """Run the tasks that have neither a partial result nor a recorded reason yet."""
-    todo = [task for task in tasks if not (task[1].exists() or _reason(task[1]).exists())]
+) -> Iterator[None]:
+    """Compute tasks, in any order; yields when one is done."""
     n_workers = n_workers or available_cores()
-    size = n_workers * renew_after or max(len(todo), 1)
-    bar = tqdm(total=len(tasks), initial=len(tasks) - len(todo), unit=unit, disable=not progress)
-    with bar:
-        for batch in (todo[k : k + size] for k in range(0, len(todo), size)):
-            with worker_pool(min(n_workers, len(batch))) as pool:
-                futures = [pool.submit(_write, function, item, path) for item, path in batch]
-                for future in as_completed(futures):
-                    future.result()
-                    bar.update()
+    size = 0 if scheduler else n_workers * renew_after
+    size = size or max(len(todo), 1)
+    for batch in (todo[k : k + size] for k in range(0, len(todo), size)):
+        with cluster.connected(min(n_workers, len(batch)), scheduler) as client:
+            yield from as_they_end(client, partial(_write, function), batch)
 
 
-def _write(function: Callable[[_Item, Path], None], item: _Item, path: Path) -> None:
+def _write(function: Callable[[_Item, Path], None], task: tuple[_Item, Path]) -> None:
     """Write a partial result, or the reason why there is none."""
+    item, path = task
     try:
         with files.replacing(path) as new:
             function(item, new)
@@ -209,17 +209,3 @@ def _write(function: Callable[[_Item, Path], None], item: _Item, path: Path) -> 
     except E3DError as error:
         with files.replacing(_reason(path)) as new:
             new.write_text(str(error), encoding="utf-8")
-
-
-def _start_worker() -> None:
-    """One thread, fastest for small molecules; set before tblite is imported. Ends with its parent:
-    a killed call must not leave workers behind."""
-    os.environ["OMP_NUM_THREADS"] = "1"
-    Thread(target=_exit_with_parent, daemon=True).start()
-
-
-def _exit_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

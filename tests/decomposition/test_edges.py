@@ -10,7 +10,9 @@ from examples import TYPES, by_bonds_apart, random_model
 
 from e3d.chemistry.topology import path_shares
 from e3d.decomposition import edges
+from e3d.decomposition import forward as passes
 from e3d.errors import E3DError
+from e3d.models import batches
 from e3d.models.allegro import Model
 
 
@@ -92,15 +94,15 @@ def test_one_scale_and_neighbour_number_for_all_types_or_none_at_all():
     ],
 )
 def test_wrong_decomposition_is_rejected(model, monkeypatch, wrong):
-    right = edges._edge_energies
-    monkeypatch.setattr(edges, "_edge_energies", lambda *given: wrong(right(*given)))
+    right = passes.edge_energies
+    monkeypatch.setattr(passes, "edge_energies", lambda *given: wrong(right(*given)))
     with pytest.raises(E3DError, match=r"structure 1 \(C2H6O\).*miss its energy"):
         list(edges.decompose(model, [Atoms("H"), molecule("CH3CH2OH")]))
 
 
 def test_hidden_energy_term_is_rejected(model, monkeypatch):
     """The model itself is wrong: a term that is no sum over edges."""
-    shift = edges._energy_network(model).total_energy_sum
+    shift = passes.energy_network(model).total_energy_sum
     original = shift.forward
 
     def with_offset(data):
@@ -163,6 +165,47 @@ def test_separated_molecules_are_independent_and_an_isolated_atom_is_its_zero(mo
         atom = one(model, Atoms(symbol))
         assert atom.energy == model.atomic_energies[symbol] == atom.atomic_energies[0]
         assert atom.edge_energies.size == 0
+
+
+def water_box(n: int = 4) -> Atoms:
+    """Water on a cubic lattice of n³ places, each molecule turned and moved at random, periodic."""
+    rng = np.random.default_rng(0)
+    box = Atoms(cell=[3.1 * n] * 3, pbc=True)
+    for place in np.ndindex(n, n, n):
+        one = molecule("H2O")
+        one.rotate(rng.uniform(0, 360), rng.normal(size=3))
+        one.translate(3.1 * np.array(place) + rng.normal(scale=0.1, size=3))
+        box += one
+    return box
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_a_structure_cut_by_centres_has_the_edges_of_one_forward_pass(
+    dtype: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = random_model(dtype)
+    structures = [water_box(), molecule("CH3CH2OH"), Atoms("H"), water_box(3)]
+    whole = list(edges.decompose(model, structures))
+    counted = []
+    evaluate = passes._evaluate
+    monkeypatch.setattr(passes, "_evaluate", lambda *given: (
+        counted.append(given[2]["edge_index"].shape[1]) or evaluate(*given)
+    ))  # fmt: skip
+    monkeypatch.setitem(passes.MAX_EDGES, "cpu", 500)
+    cut = list(edges.decompose(model, structures))
+    assert max(counted) <= 500 < len(whole[0].edge_energies)
+    for one, other in zip(whole, cut, strict=True):
+        np.testing.assert_array_equal(one.edge_index, other.edge_index)
+        np.testing.assert_allclose(other.edge_energies, one.edge_energies, rtol=0,
+                                   atol=1e-5 if dtype == "float32" else 1e-12)  # fmt: skip
+        assert other.energy == pytest.approx(one.energy, abs=1e-4 if dtype == "float32" else 1e-8)
+
+
+def test_a_batch_is_full_with_so_many_edges(model):
+    structures = [molecule("CH3CH2OH"), molecule("H2O"), Atoms("H"), molecule("CH3CH2OH")]
+    found = [b["edge_index"].shape[1] for b in batches.batches(model, structures, max_edges=80)]
+    assert found == [76, 70]
+    assert len(list(batches.batches(model, structures, max_edges=1))) == 3
 
 
 def test_batch_size_and_company_do_not_matter(model):

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from ase.data import chemical_symbols
 from examples import by_bonds_apart
 from hypothesis import given, settings
@@ -20,11 +21,13 @@ from hypothesis import strategies as st
 
 from e3d import files
 from e3d.chemistry import bonding
-from e3d.data.dataset import TYPE_NAMES, Dataset
+from e3d.data.dataset import Dataset
 from e3d.data.molecule import conformations
-from e3d.decomposition import edges, maps, stream
-from e3d.decomposition.maps import PairStatistics, pooled
-from e3d.decomposition.stream import decompose_dataset, read
+from e3d.data.rules import FOREIGN, NOT_FINITE, TYPE_NAMES, UNREADABLE, steep
+from e3d.decomposition import edges, maps, statistics_file, stream
+from e3d.decomposition.pair_statistics import PairStatistics, pooled
+from e3d.decomposition.statistics_file import read
+from e3d.decomposition.stream import decompose_dataset, decompose_with
 from e3d.errors import E3DError
 from e3d.models.allegro import Model, build, load_model
 from e3d.models.checkpoint import save_checkpoint
@@ -33,21 +36,25 @@ from e3d.paths import DATA, ROOT
 NAMES = ("C", "C1CCC1", "CC", "CCO", "CO", "N", "N#N", "[H][H]")
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def random_checkpoint(folder: Path, **changes: object) -> Path:
     """A small random model."""
-    folder = tmp_path_factory.mktemp("checkpoints") / "random"
     architecture = {
         "seed": 3, "model_dtype": "float32", "type_names": list(TYPE_NAMES), "r_max": 4.0,
         "l_max": 1, "num_layers": 1, "num_scalar_features": 8, "num_tensor_features": 2,
         "radial_chemical_embed": {"_target_": "allegro.nn.TwoBodyBesselScalarEmbed"},
         "avg_num_neighbors": 7.5, "per_type_energy_scales": 1.3,
-        "per_type_energy_shifts": {name: -10.0 - k for k, name in enumerate(TYPE_NAMES)},
-    }  # fmt: skip
+    } | changes  # fmt: skip
+    names = architecture["type_names"]
+    architecture["per_type_energy_shifts"] = {name: -10.0 - k for k, name in enumerate(names)}
     save_checkpoint(
         folder, build(architecture), architecture, dataset={}, training={}, cost={}, history=""
     )
     return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return random_checkpoint(tmp_path_factory.mktemp("checkpoints") / "random")
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +77,7 @@ def few(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two molecules at a time, and blocks that cut molecules."""
-    monkeypatch.setattr(stream, "CHUNK", 2)
+    monkeypatch.setattr(stream, "MOLECULES", 2)
     monkeypatch.setattr(maps, "BLOCK", 7)
 
 
@@ -84,8 +91,9 @@ def assert_equal(first: PairStatistics, second: PairStatistics) -> None:
     for name in ("by_class", "by_separation"):
         pd.testing.assert_frame_equal(getattr(first, name), getattr(second, name),
                                       check_dtype=False, rtol=1e-6, atol=1e-9)  # fmt: skip
-    for name in ("n_molecules", "n_conformations", "left_out"):
+    for name in ("n_molecules", "n_conformations"):
         assert getattr(first, name) == getattr(second, name)
+    assert first.left_out.lines() == second.left_out.lines()
 
 
 STEPS = {"length_A": 0.05, "energy_eV": 0.1}
@@ -215,16 +223,16 @@ def begun(
     """
     whole, out = tmp_path / "whole.h5", tmp_path / "out.h5"
     decompose_dataset(few, checkpoint, whole, n_workers=1)
-    write, calls = stream._write, []
+    write, calls = statistics_file.write, []
 
-    def dying(path: Path, *arguments: object) -> None:
+    def dying(path: Path, *arguments: object, **options: object) -> None:
         calls.append(path)
         if len(calls) == 3:
             raise Killed
-        write(path, *arguments)
+        write(path, *arguments, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stream, "_write", dying)
+        patch.setattr(statistics_file, "write", dying)
         with pytest.raises(Killed):
             decompose_dataset(few, checkpoint, out, n_workers=1)
     assert not out.exists()
@@ -236,9 +244,9 @@ def test_a_call_that_died_resumes_and_gives_the_identical_file(
     few: Path, checkpoint: Path, begun: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, out = begun
-    chunk, done = stream._Job.chunk, []
+    evaluator, done = stream.evaluator, []
     monkeypatch.setattr(
-        stream._Job, "chunk", lambda job, *given: done.extend(given[2]) or chunk(job, *given)
+        stream, "evaluator", lambda job, names: done.extend(names) or evaluator(job, names)
     )
     decompose_dataset(few, checkpoint, out, n_workers=1)
     with Dataset(few) as dataset:
@@ -289,14 +297,14 @@ def test_an_old_output_is_replaced_but_not_one_that_appears_meanwhile(
     decompose_dataset(few, checkpoint, out, n_workers=1)
     whole = out.read_bytes()
     out.unlink()
-    write = stream._write
+    write = statistics_file.write
 
-    def meddling(*arguments: object) -> None:
-        write(*arguments)
+    def meddling(*arguments: object, **options: object) -> None:
+        write(*arguments, **options)
         out.write_text("another's")
 
     with monkeypatch.context() as patch:
-        patch.setattr(stream, "_write", meddling)
+        patch.setattr(statistics_file, "write", meddling)
         with pytest.raises(E3DError, match="is left as it is"):
             decompose_dataset(few, checkpoint, out, n_workers=1)
     assert out.read_text() == "another's"
@@ -337,21 +345,63 @@ def test_a_truncated_data_set_leaves_nothing_behind(few: Path, checkpoint: Path)
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "n_workers", "cause"),
+    ("field", "value", "n_workers", "reason", "cause"),
     [
-        ("conformations", np.nan, 2, "molecule 'N#N': field 'conformations' is not finite"),
-        ("conformations", 0.0, 1, r"structure \d+ \(N2\): two atoms coincide"),
-        ("atomic_numbers", 16, 1, "molecule 'N#N': its SMILES has other atoms"),
+        ("conformations", np.nan, 2, NOT_FINITE, "field 'conformations' is not finite"),
+        ("dft_total_gradient", np.nan, 1, NOT_FINITE, "field 'dft_total_gradient' is not finite"),
+        ("conformations", 0.0, 1, maps.FLAWED, "two atoms coincide"),
+        ("atomic_numbers", 16, 1, UNREADABLE, "its atoms are not those"),
+        ("smiles", "N#N", 1, UNREADABLE, "atom maps do not number every atom"),
+        ("smiles", "no SMILES", 1, UNREADABLE, "cannot be parsed"),
     ],
 )
-def test_a_bad_molecule_after_good_ones_leaves_nothing_behind(
-    few: Path, checkpoint: Path, field: str, value: float, n_workers: int, cause: str
-) -> None:
+def test_a_bad_molecule_among_good_ones_is_left_out_and_named(
+    few: Path, checkpoint: Path, field: str, value: float | str, n_workers: int, reason: str,
+    cause: str,
+) -> None:  # fmt: skip
     with h5py.File(few, "r+") as file:
+        n_conformations = sum(len(file[name]["conformations"]) for name in NAMES)
+        n_bad = len(file["N#N/conformations"])
         file["N#N"][field][...] = value
-    with pytest.raises(E3DError, match=f"few.h5, {cause}"):
-        decompose_dataset(few, checkpoint, few.parent / "out.h5", n_workers=n_workers)
-    assert [p.name for p in few.parent.iterdir()] == ["few.h5"]
+    out = few.parent / "out.h5"
+    found = decompose_dataset(few, checkpoint, out, n_workers=n_workers)
+    assert found.n_conformations == n_conformations - n_bad
+    assert found.n_molecules == len(NAMES) - 1
+    ((why, entry),) = found.left_out.reasons.items()
+    assert (why, entry.n_molecules) == (reason, 1)
+    assert entry.n_conformations == (0 if reason == UNREADABLE else n_bad)
+    assert entry.first[0].startswith("N#N: ")
+    assert cause in entry.first[0]
+    assert_equal(read(out), found)
+    assert sorted(p.name for p in few.parent.iterdir()) == ["few.h5", "out.h5"]
+
+
+def test_bad_input_never_costs_what_was_done(
+    few: Path, checkpoint: Path, begun: tuple[Path, Path]
+) -> None:
+    whole, out = begun
+    times = few.stat()
+    with open(few, "r+b") as stream_:
+        content = stream_.read()
+        stream_.truncate(len(content) // 2)
+    partial = out.with_name("out.h5.partial")
+    before = partial.read_bytes()
+    with pytest.raises(E3DError, match="truncated"):
+        decompose_dataset(few, checkpoint, out, n_workers=1)
+    assert partial.read_bytes() == before
+    few.write_bytes(content)
+    os.utime(few, ns=(times.st_atime_ns, times.st_mtime_ns))
+    decompose_dataset(few, checkpoint, out, n_workers=1)
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_model_that_can_decompose_nothing_is_told_at_once(
+    few: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edges, "SUM_RULE_TOLERANCE", {})
+    monkeypatch.setattr(edges, "flaw", lambda *_: "no sum over edges")
+    with pytest.raises(E3DError, match="no conformation can be decomposed; C: no sum over edges"):
+        decompose_dataset(few, checkpoint, few.parent / "out.h5", n_workers=1)
 
 
 def test_what_is_passed_over_is_counted(few: Path, checkpoint: Path) -> None:
@@ -361,8 +411,8 @@ def test_what_is_passed_over_is_counted(few: Path, checkpoint: Path) -> None:
         file["N#N/atomic_numbers"][...] = 53
         file["CO/dft_total_gradient"][0] = 2.0
     found = decompose_dataset(few, checkpoint, few.parent / "out.h5", n_workers=1)
-    assert found.left_out == {
-        "element outside the model's types": n_left_out, "gradient beyond 1 hartree/bohr": 1
+    assert {why: entry.n_conformations for why, entry in found.left_out.reasons.items()} == {
+        FOREIGN: n_left_out, steep(): 1
     }  # fmt: skip
     assert found.n_conformations == whole.n_conformations - n_left_out - 1
     assert found.n_molecules == whole.n_molecules - 1
@@ -373,6 +423,49 @@ def test_what_is_passed_over_is_counted(few: Path, checkpoint: Path) -> None:
     with pytest.raises(E3DError, match=r"no conformation to decompose: .* outside the model's"):
         decompose_dataset(few, checkpoint, few.parent / "none.h5", n_workers=1)
     assert not (few.parent / "none.h5.partial").exists()
+
+
+def test_charged_molecules_are_decomposed_on_demand(few: Path, checkpoint: Path) -> None:
+    with h5py.File(few, "r+") as file:
+        n_charged = len(file["N/conformations"])
+        file["N/smiles"][...] = "[N-:1]([H:2])([H:3])[H:4]"
+    for charged in (False, True):
+        out = few.parent / f"{charged}.h5"
+        found = decompose_dataset(few, checkpoint, out, n_workers=1, charged=charged)
+        assert found.left_out.lines() == (
+            [] if charged else [f"{n_charged} conformations of 1 molecule, charged: N: -1"]
+        )
+    partial = few.parent / "True.h5.partial"
+    out.rename(partial)
+    with pytest.raises(E3DError, match="begun with another charged"):
+        decompose_dataset(few, checkpoint, out, n_workers=1)
+
+
+def test_several_models_give_what_each_gives_alone(
+    few: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    other = random_checkpoint(tmp_path / "other", seed=4)
+    fewer = random_checkpoint(tmp_path / "fewer", type_names=["H", "C"])
+    models = [checkpoint, other, fewer]
+    found = decompose_with(few, models, tmp_path / "all.h5", n_workers=1)
+    assert list(found) == ["random", "other", "fewer"]
+    for path in models:
+        alone = decompose_dataset(few, path, tmp_path / "one.h5", n_workers=1)
+        assert_equal(found[path.name], alone)
+        assert_equal(read(tmp_path / "all.h5", path.name), alone)
+    assert found["fewer"].left_out.reasons[FOREIGN].first[0] == "CCO: O"
+    with pytest.raises(E3DError, match="is of the models random, other, fewer; give one of them"):
+        read(tmp_path / "all.h5")
+    with pytest.raises(E3DError, match="models of the same name: random, random"):
+        decompose_with(few, [checkpoint, checkpoint], tmp_path / "twice.h5")
+
+
+def test_a_device_that_is_not_there_is_told(few: Path, checkpoint: Path) -> None:
+    for device, cause in (("gpu7", "unknown device 'gpu7'"), ("cuda:99", "sees no GPU")):
+        if device.startswith("cuda") and torch.cuda.is_available():
+            continue
+        with pytest.raises(E3DError, match=cause):
+            decompose_dataset(few, checkpoint, few.parent / "out.h5", device=device)
 
 
 def test_the_output_may_not_be_the_input(few: Path, checkpoint: Path) -> None:
@@ -390,3 +483,16 @@ def test_the_file_holds_variances_and_other_files_are_refused(few: Path, checkpo
         )
     with pytest.raises(E3DError, match=r"few.h5 is no statistics file"):
         read(few)
+
+
+@pytest.mark.parametrize(
+    "name", ["one-bad-molecule", "nan-in-one-gradient", "empty-molecule", "radical"]
+)
+def test_inputs_that_once_ended_a_run(
+    name: str, n_conformations: int, n_molecules: int, checkpoint: Path, tmp_path: Path
+) -> None:
+    """Thirty good conformations of three molecules, and one thing wrong or unusual."""
+    path = Path(__file__).parents[1] / "cases" / f"{name}.h5"
+    found = decompose_dataset(path, checkpoint, tmp_path / "out.h5", n_workers=1)
+    assert (found.n_conformations, found.n_molecules) == (n_conformations, n_molecules)
+    assert bool(found.left_out) == (name != "nested-groups")

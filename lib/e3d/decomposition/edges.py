@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +21,7 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from e3d.chemistry.topology import path_shares
+from e3d.decomposition.forward import Forward, Network, energy_network, evaluate, per_type
 from e3d.errors import E3DError
 from e3d.models import batches as batches_
 from e3d.models.allegro import Model
@@ -29,7 +29,6 @@ from e3d.models.batches import Batch
 
 #: Largest deviation of the sum of the parts from the total energy, in eV per atom, by precision.
 SUM_RULE_TOLERANCE = {torch.float64: 1e-9, torch.float32: 1e-5}
-_Network = Any  # a torch module; its submodules are found by name, which no type checker can follow
 
 
 @dataclass(frozen=True)
@@ -88,42 +87,46 @@ def decompose(
             yield decomposition
 
 
-def decompose_batches(model: Model, batches: Iterable[Batch]) -> Iterator[Decomposition]:
-    """`decompose` for the `batches` of this model, or of another one of the same `kind`."""
-    network = _energy_network(model)
+def decompose_batches(
+    model: Model,
+    batches: Iterable[Batch],
+    *,
+    forward: Forward | None = None,
+    strict: bool = True,
+) -> Iterator[Decomposition]:
+    """`decompose` for the `batches` of this model, or of another one of the same `kind`.
+
+    forward: `energy_network(model)`, compiled. strict: raise E3DError for a decomposition with a
+    `flaw`; without, it is for the caller to look.
+    """
+    network = energy_network(model)
     index = 0
     for batch in batches:
-        for decomposition in _decompose_batch(model, network, batch):
-            _assert_sum_rule(decomposition, model, index)
+        for decomposition in _decompose_batch(model, network, forward or network, batch):
+            if strict and (problem := flaw(decomposition, model)):
+                formula = Atoms(decomposition.atomic_numbers).get_chemical_formula()
+                raise E3DError(f"structure {index} ({formula}): {problem}")
             index += 1
             yield decomposition
 
 
-def _energy_network(model: Model) -> _Network:
-    """The part of the model that maps positions to the total energy, without derivatives."""
-    for child in model.module.modules():
-        if hasattr(child, "edge_eng_sum") and hasattr(child, "per_type_energy_scale_shift"):
-            return child
-    raise E3DError(
-        f"model {model.name} has no sum over edge energies; expected an Allegro model of the "
-        "nequip framework"
-    )
-
-
-def _decompose_batch(model: Model, network: _Network, batch: Batch) -> Iterator[Decomposition]:
+def _decompose_batch(
+    model: Model, network: Network, forward: Forward, batch: Batch
+) -> Iterator[Decomposition]:
     from nequip.data import AtomicDataDict as Keys
 
-    with torch.no_grad():
-        fields: Any = model.module.model_input_fields
-        out = network({key: batch[key] for key in fields if key in batch})
-        edge_energies = _edge_energies(network, out).cpu().numpy()
+    fields: Any = model.module.model_input_fields
+    out = evaluate(network, forward, {key: batch[key] for key in fields if key in batch})
     shifts = network.per_type_energy_scale_shift.shifts
-    atomic = _per_type(shifts, out[Keys.ATOM_TYPE_KEY], 0.0).cpu().numpy()
-    index, cells, lengths, energies = (
-        out[key].detach().cpu().numpy()
-        for key in (Keys.EDGE_INDEX_KEY, Keys.EDGE_CELL_SHIFT_KEY, Keys.EDGE_LENGTH_KEY,
-                    Keys.TOTAL_ENERGY_KEY)
-    )  # fmt: skip
+    atomic = per_type(shifts, batch[Keys.ATOM_TYPE_KEY], 0.0).cpu().numpy()
+    edge_energies = out.edge_energies.cpu().numpy()
+    energies = out.energies.cpu().numpy()
+    lengths = out.lengths.cpu().numpy()
+    index = batch[Keys.EDGE_INDEX_KEY].cpu().numpy()
+    if Keys.EDGE_CELL_SHIFT_KEY in batch:
+        cells = batch[Keys.EDGE_CELL_SHIFT_KEY].cpu().numpy()
+    else:
+        cells = np.zeros((index.shape[1], 3))
     numbers = batch[Keys.ATOMIC_NUMBERS_KEY].cpu().numpy()
     frames = batch[Keys.BATCH_KEY].cpu().numpy()  # ascending, one per atom
     bounds = np.arange(len(energies) + 1)
@@ -139,79 +142,22 @@ def _decompose_batch(model: Model, network: _Network, batch: Batch) -> Iterator[
             edge_lengths=lengths[edge].astype(float).reshape(-1),
             edge_energies=edge_energies[edge],
             atomic_energies=atomic[atom],
-            energy=float(energies[k, 0]),
+            energy=float(energies[k]),
         )
 
 
-def _per_type(
-    values: torch.Tensor, types: torch.Tensor, default: float
-) -> Float[torch.Tensor, " n"]:
-    """Per-type constants of a module, in float64, for each of `types`.
-
-    nequip stores none, one for all types, or one per type.
-    """
-    types = types.view(-1)
-    flat = values.detach().double().view(-1)
-    if flat.numel() == 0:
-        return torch.full(types.shape, default, dtype=torch.float64, device=types.device)
-    return flat.expand_as(types) if flat.numel() == 1 else flat[types]
-
-
-def _edge_energies(
-    network: _Network, out: dict[str, torch.Tensor]
-) -> Float[torch.Tensor, " n_edges"]:
-    """E_ij in eV from the output of the energy network."""
-    from nequip.data import AtomicDataDict as Keys
-
-    centres = out[Keys.EDGE_INDEX_KEY][0]
-    types = out[Keys.ATOM_TYPE_KEY].view(-1)[centres]
-    raw = out[Keys.EDGE_ENERGY_KEY].double().view(-1)
-    # norm_const is 1/√N̄, the square root already taken
-    norms = _per_type(network.edge_eng_sum.norm_module.norm_const, types, 1.0)
-    scales = _per_type(network.per_type_energy_scale_shift.scales, types, 1.0)
-    energies = scales * raw * norms / sqrt(2)
-    if hasattr(network, "pair_potential"):
-        energies = energies + _pair_potential(network.pair_potential, out)
-    return energies
-
-
-def _pair_potential(
-    potential: torch.nn.Module, out: dict[str, torch.Tensor]
-) -> Float[torch.Tensor, " n_edges"]:
-    """Energy in eV that a nequip pair potential puts on each directed edge, V_ij / 2.
-
-    These modules return only sums over a centre's edges. Here every edge becomes a dimer of its
-    own, so that each sum has one term.
-    """
-    from nequip.data import AtomicDataDict as Keys
-
-    edge_index = out[Keys.EDGE_INDEX_KEY]
-    n_edges = edge_index.shape[1]
-    order = torch.arange(2 * n_edges, device=edge_index.device)
-    geometry = (Keys.EDGE_VECTORS_KEY, Keys.EDGE_LENGTH_KEY, Keys.NORM_LENGTH_KEY)
-    dimers = {key: out[key] for key in geometry} | {
-        Keys.POSITIONS_KEY: out[Keys.POSITIONS_KEY].new_zeros(2 * n_edges, 3),
-        Keys.EDGE_INDEX_KEY: order.view(2, n_edges),
-        Keys.ATOM_TYPE_KEY: out[Keys.ATOM_TYPE_KEY].view(-1)[edge_index].view(-1),
-    }
-    return potential(dimers)[Keys.PER_ATOM_ENERGY_KEY].double().view(-1)[:n_edges]
-
-
-def _assert_sum_rule(decomposition: Decomposition, model: Model, index: int) -> None:
-    """Raise E3DError, naming the structure, when its parts do not sum to its energy."""
+def flaw(decomposition: Decomposition, model: Model) -> str | None:
+    """Why a decomposition cannot be used: a broken sum rule, or energies that are not finite."""
     error = abs(decomposition.sum_rule_error) / len(decomposition.atomic_energies)
     tolerance = SUM_RULE_TOLERANCE.get(model.dtype, 1e-5)
     if not np.isfinite(error) or (decomposition.edge_lengths == 0).any():
-        problem = f"two atoms coincide, or the energy of {model.name} overflows"
-    elif error > tolerance:
-        problem = (
+        return f"two atoms coincide, or the energy of {model.name} overflows"
+    if error > tolerance:
+        return (
             f"edge and atomic energies of {model.name} miss its energy by {error:.1e} eV per atom, "
             f"at most {tolerance:.0e} expected; does it have an energy term besides its edges?"
         )
-    else:
-        return
-    formula = Atoms(decomposition.atomic_numbers).get_chemical_formula()
-    raise E3DError(f"structure {index} ({formula}): {problem}")
+    return None
 
 
 def pair_energies(decomposition: Decomposition) -> Pairs:

@@ -1,110 +1,45 @@
-"""Statistics of pair energies that add up: the E3D map, and moments by bond class and separation.
-
-ε_ij = E_ij + E_ji in eV, negative when bound. Only pairs within the cutoff of the model count.
-"""
+"""Statistics of pair energies over many conformations, for the E3D map; shares by separation."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
-from ase.data import chemical_symbols
-from rdkit import Chem
 
-from e3d.chemistry import bonding
 from e3d.chemistry.topology import APART_COLUMNS
+from e3d.data.left_out import LeftOut
 from e3d.data.molecule import Molecule, conformations
-from e3d.decomposition import edges
+from e3d.data.rules import FOREIGN, NOT_FINITE
+from e3d.decomposition import edges, pair_labels
+from e3d.decomposition.forward import Forward
+from e3d.decomposition.pair_statistics import PairStatistics
 from e3d.errors import E3DError
+from e3d.models import batches as batches_
 from e3d.models.allegro import Model
+from e3d.models.batches import Batch
 from e3d.statistics import intervals
 
 #: Conformations whose pairs are held in memory at a time.
 BLOCK = 512
-_BINS = [("pair", object), ("length_A", float), ("energy_eV", float), ("count", int)]
-_MOMENTS = [("count", int), ("mean_eV", float), ("m2_eV2", float)]
-_CLASSES, _SEPARATIONS = [("class", object), *_MOMENTS], [("apart", object), *_MOMENTS]
-
-
-def _empty(columns: list[tuple[str, type]]) -> pd.DataFrame:
-    return pd.DataFrame(np.empty(0, columns))
+#: Why molecules and conformations are left out.
+NO_LABELS, FLAWED = "SMILES that does not fit the atoms", "energy that cannot be decomposed"
+#: A molecule and the labels of all its pairs of atoms, see `pair_labels`.
+_Labelled: TypeAlias = tuple[Molecule, dict[str, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class PairStatistics:
-    """Statistics of the pair energies ε of any number of conformations; two of them add up.
+class Settings:
+    """Widths of the bins of the E3D map, in Å and eV, and the most edges in a batch (None: as
+    `batches` does)."""
 
-    map: the E3D map, one row per occupied bin; columns pair (elements in alphabetical order),
-    length_A and energy_eV (centre of the bin; ε is negative when bound) and count. Only occupied
-    bins are kept, so that one energy far from all others costs nothing.
-
-    by_class, by_separation: moments of ε per bond class (`class`), and per number of bonds between
-    the two atoms (`apart`, one of `APART_COLUMNS`); columns count (pairs), mean_eV, and m2_eV2, the
-    sum of squared deviations from the mean: the variance is m2_eV2 / count.
-
-    sum_rule_error: the largest, in eV per atom. left_out: conformations passed over, by reason.
-    """
-
-    map: pd.DataFrame = field(default_factory=partial(_empty, _BINS))
-    by_class: pd.DataFrame = field(default_factory=partial(_empty, _CLASSES))
-    by_separation: pd.DataFrame = field(default_factory=partial(_empty, _SEPARATIONS))
-    n_molecules: int = 0
-    n_conformations: int = 0
-    sum_rule_error: float = 0.0
-    left_out: Counter[str] = field(default_factory=Counter)
-
-    @classmethod
-    def of_pairs(
-        cls, pairs: pd.DataFrame, *, length_step: float, energy_step: float
-    ) -> PairStatistics:
-        """Statistics of single pairs, columns pair, class, apart, length_A and energy_eV.
-
-        length_step in Å, energy_step in eV: widths of the bins, of which one begins at zero.
-        """
-        bins = pairs[["pair"]].assign(
-            length_A=(np.floor(pairs["length_A"] / length_step) + 0.5) * length_step,
-            energy_eV=(np.floor(pairs["energy_eV"] / energy_step) + 0.5) * energy_step,
-            count=1,
-        )
-        ones = pairs[["class", "apart"]].assign(count=1, mean_eV=pairs["energy_eV"], m2_eV2=0.0)
-        return cls(_counted(bins), pooled(ones, "class"), pooled(ones, "apart"))
-
-    def __add__(self, other: PairStatistics) -> PairStatistics:
-        return PairStatistics(
-            map=_counted(pd.concat([self.map, other.map])),
-            by_class=pooled(pd.concat([self.by_class, other.by_class]), "class"),
-            by_separation=pooled(pd.concat([self.by_separation, other.by_separation]), "apart"),
-            n_molecules=self.n_molecules + other.n_molecules,
-            n_conformations=self.n_conformations + other.n_conformations,
-            sum_rule_error=max(self.sum_rule_error, other.sum_rule_error),
-            left_out=self.left_out + other.left_out,
-        )
-
-
-def pooled(parts: pd.DataFrame, by: str) -> pd.DataFrame:
-    """Moments of the union of samples from those of each: rows with the same `by` become one.
-
-        n = Σ n_k    m = Σ n_k m_k / n    M = Σ [M_k + n_k (m_k − m)²]
-
-    Columns: `by`, count n, mean_eV m, m2_eV2 M. Unlike Σε², M loses no digits to a large mean.
-    Reference: Chan, Golub and LeVeque, Am. Stat. 37, 242 (1983).
-    """
-    count = parts.groupby(by)["count"].sum()
-    mean = (parts["count"] * parts["mean_eV"]).groupby(parts[by]).sum() / count
-    deviations = parts["count"] * (parts["mean_eV"] - parts[by].map(mean)) ** 2
-    m2 = (parts["m2_eV2"] + deviations).groupby(parts[by]).sum()
-    return pd.DataFrame({"count": count, "mean_eV": mean, "m2_eV2": m2}).reset_index()
-
-
-def _counted(bins: pd.DataFrame) -> pd.DataFrame:
-    """The sum of histograms; the centres of equal bins are equal to the last bit."""
-    return bins.groupby(["pair", "length_A", "energy_eV"])["count"].sum().reset_index()
+    length_step: float = 0.05
+    energy_step: float = 0.1
+    max_edges: int | None = None
 
 
 def summarise(
@@ -118,17 +53,62 @@ def summarise(
 
     Raises E3DError as `edges.decompose` does, and for a molecule whose SMILES has other atoms.
     """
-    total = PairStatistics()
-    for block in _blocks(molecules):
-        decompositions = list(edges.decompose(model, conformations(block)))
-        remaining = iter(decompositions)
-        pairs = [_pairs(molecule, islice(remaining, len(molecule))) for molecule in block]
-        part = PairStatistics.of_pairs(
-            pd.concat(pairs, ignore_index=True), length_step=length_step, energy_step=energy_step
-        )
-        errors = [abs(d.sum_rule_error) / len(d.atomic_energies) for d in decompositions]
-        total += replace(part, n_conformations=len(errors), sum_rule_error=max(errors))
+    (total,) = summarise_all([model], molecules, Settings(length_step, energy_step))
+    for reason in total.left_out.reasons.values():
+        raise E3DError(f"molecule {reason.first[0]}")
     return total
+
+
+def summarise_all(
+    models: Sequence[Model],
+    molecules: Iterable[Molecule],
+    settings: Settings,
+    forwards: Sequence[Forward] | None = None,
+) -> list[PairStatistics]:
+    """Statistics of each model; what it cannot decompose is counted and named in `left_out`.
+
+    Models of the same `kind` share the graphs. forwards: of each model, see `decompose_batches`.
+    """
+    totals = [PairStatistics() for _ in models]
+    used: list[set[str]] = [set() for _ in models]
+    notes = [_Notes() for _ in models]
+    kinds: dict[Hashable, list[int]] = {}
+    for k, model in enumerate(models):
+        kinds.setdefault(batches_.kind(model), []).append(k)
+    for block in _blocks(molecules):
+        labelled = list(_labelled(block, notes))
+        for members in kinds.values():
+            first = models[members[0]]
+            known = list(_known(labelled, first, [notes[k] for k in members]))
+            structures = conformations(molecule for molecule, _ in known)
+            graphs: Iterable[Batch] = batches_.batches(
+                first, structures, max_edges=settings.max_edges
+            )
+            graphs = list(graphs) if len(members) > 1 else graphs
+            for k in members:
+                forward = forwards[k] if forwards else None
+                totals[k] += _statistics(
+                    models[k], forward, known, graphs, settings, used[k], notes[k]
+                )
+    return [
+        replace(total, n_molecules=len(names), left_out=own.left_out)
+        for total, names, own in zip(totals, used, notes, strict=True)
+    ]
+
+
+class _Notes:
+    """What one model leaves out; pieces of a molecule, which follow each other, count as one."""
+
+    def __init__(self) -> None:
+        self.left_out = LeftOut()
+        self._last: dict[str, str] = {}
+
+    def add(self, reason: str, name: str, n_conformations: int, cause: str = "") -> None:
+        if self._last.get(reason) == name:
+            self.left_out.reasons[reason].n_conformations += n_conformations
+        else:
+            self.left_out.add(reason, name, n_conformations, cause)
+        self._last[reason] = name
 
 
 def _blocks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
@@ -144,40 +124,66 @@ def _blocks(molecules: Iterable[Molecule]) -> Iterator[list[Molecule]]:
         yield block
 
 
-def _pairs(molecule: Molecule, decompositions: Iterable[edges.Decomposition]) -> pd.DataFrame:
-    """All pairs within the cutoff, over all conformations.
+def _labelled(block: Iterable[Molecule], notes: Sequence[_Notes]) -> Iterator[_Labelled]:
+    """Molecules with the labels of their pairs, without conformations that have no place."""
+    for molecule in block:
+        finite = np.isfinite(molecule.positions).all(axis=(1, 2))
+        try:
+            if finite.any():
+                yield molecule.select(finite), pair_labels.labels(molecule)
+        except E3DError as error:
+            for own in notes:
+                own.add(NO_LABELS, molecule.name, len(molecule), str(error))
+            continue
+        for own in notes:
+            if not finite.all():
+                own.add(NOT_FINITE, molecule.name, int((~finite).sum()))
 
-    Columns: pair (elements in alphabetical order), class (None where there is no bond), apart,
-    length_A, and energy_eV, ε.
-    """
-    found = [edges.pair_energies(decomposition) for decomposition in decompositions]
-    i, j = np.concatenate([pairs.pairs for pairs in found]).T
-    return pd.DataFrame(
-        {name: matrix[i, j] for name, matrix in _labels(molecule).items()}
-        | {
-            "length_A": np.concatenate([pairs.lengths for pairs in found]),
-            "energy_eV": np.concatenate([pairs.energies for pairs in found]),
-        }
+
+def _known(
+    labelled: Iterable[_Labelled], model: Model, notes: Sequence[_Notes]
+) -> Iterator[_Labelled]:
+    """Molecules whose elements a model knows."""
+    for molecule, labels in labelled:
+        if foreign := sorted(set(molecule.symbols) - set(model.type_names)):
+            for own in notes:
+                own.add(FOREIGN, molecule.name, len(molecule), ", ".join(foreign))
+        else:
+            yield molecule, labels
+
+
+def _statistics(
+    model: Model,
+    forward: Forward | None,
+    labelled: Iterable[_Labelled],
+    graphs: Iterable[Batch],
+    settings: Settings,
+    used: set[str],
+    notes: _Notes,
+) -> PairStatistics:
+    """Statistics of one model and one block; names of the molecules decomposed go into `used`, and
+    what cannot be decomposed into `notes`."""
+    decompositions = edges.decompose_batches(model, graphs, forward=forward, strict=False)
+    tables, errors = [], []
+    for molecule, labels in labelled:
+        good = []
+        for decomposition in islice(decompositions, len(molecule)):
+            if problem := edges.flaw(decomposition, model):
+                notes.add(FLAWED, molecule.name, 1, problem)
+            else:
+                good.append(decomposition)
+        if good:
+            used.add(molecule.name)
+            tables.append(pair_labels.table(labels, good))
+            errors += [abs(d.sum_rule_error) / len(d.atomic_energies) for d in good]
+    if not tables:
+        return PairStatistics()
+    part = PairStatistics.of_pairs(
+        pd.concat(tables, ignore_index=True),
+        length_step=settings.length_step,
+        energy_step=settings.energy_step,
     )
-
-
-def _labels(molecule: Molecule) -> dict[str, np.ndarray]:
-    """Labels of all pairs of atoms, matrices (N, N): columns pair, class, apart of `_pairs`."""
-    try:
-        graph = bonding.from_mapped_smiles(molecule.smiles)
-    except E3DError as error:
-        raise E3DError(f"molecule {molecule.name!r}: {error}") from None
-    if [atom.GetAtomicNum() for atom in graph.GetAtoms()] != molecule.atomic_numbers.tolist():
-        raise E3DError(f"molecule {molecule.name!r}: its SMILES has other atoms than it")
-    symbols = [chemical_symbols[z] for z in molecule.atomic_numbers]
-    pairs = [["-".join(sorted((first, second))) for second in symbols] for first in symbols]
-    classes = np.full((len(symbols), len(symbols)), None, dtype=object)
-    for i, j in bonding.bond_pairs(graph).tolist():
-        classes[i, j] = classes[j, i] = bonding.bond_class(graph, i, j)
-    apart = Chem.GetDistanceMatrix(graph)  # huge between fragments
-    numbers = np.where(apart < len(symbols), np.clip(apart, 1, 4), 5).astype(int)
-    separations = np.array(APART_COLUMNS, dtype=object)[numbers - 1]
-    return {"pair": np.array(pairs, dtype=object), "class": classes, "apart": separations}
+    return replace(part, n_conformations=len(errors), sum_rule_error=max(errors))
 
 
 def ensemble_of(run: str) -> str:

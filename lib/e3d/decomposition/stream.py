@@ -1,239 +1,227 @@
-"""Decompose a data set of any size, one chunk of molecules at a time.
+"""Decompose a data set of any size with one model or several, one chunk of molecules at a time.
 
-The statistics of the chunks are added in the order of the file, so that the result depends neither
-on the number of processes nor on interruptions.
+The statistics of the chunks are added in the order of the file, and every process works with one
+thread, so that the result depends neither on the number of processes nor on interruptions.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
-import h5py
-import pandas as pd
-from pandas.api.types import is_numeric_dtype
 from tqdm import tqdm
 
-from e3d import files
+from e3d import cluster, files
 from e3d.data.dataset import DAMAGED, Dataset
-from e3d.data.molecule import Molecule
-from e3d.data.writing import saving
-from e3d.decomposition import edges
-from e3d.decomposition.maps import PairStatistics, summarise
+from e3d.decomposition import statistics_file
+from e3d.decomposition.chunk import Job, evaluator, models_of, one_thread
+from e3d.decomposition.compilation import decide
+from e3d.decomposition.maps import FLAWED
+from e3d.decomposition.pair_statistics import PairStatistics
 from e3d.errors import E3DError
-from e3d.models.allegro import Model, load_model
-from e3d.parallel import WorkerDied, available_cores, map_ordered
+from e3d.parallel import in_order
 
-#: Molecules in a chunk, the unit of work of a process; an interruption costs one of them.
-CHUNK = 64
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What every process of the pool needs to know."""
-
-    dataset: Path
-    model: Path
-    trust: bool
-    length_step: float
-    energy_step: float
-
-    def open(self) -> tuple[Dataset, Model]:
-        return Dataset(self.dataset), load_model(self.model, trust=self.trust)
-
-    def settings(self) -> str:
-        """All that the result depends on, data set and model by their digest."""
-        contents = {name: files.digest(getattr(self, name)) for name in ("dataset", "model")}
-        steps = {"length_step_A": self.length_step, "energy_step_eV": self.energy_step}
-        return json.dumps(contents | steps)
-
-    def chunk(self, dataset: Dataset, model: Model, names: Sequence[str]) -> PairStatistics:
-        """Statistics of the molecules with these names."""
-        dataset.names = list(names)
-        used: list[str] = []
-
-        def molecules() -> Iterator[Molecule]:
-            for molecule in dataset.usable(model.type_names):
-                used.append(molecule.name)
-                yield molecule
-
-        try:
-            part = summarise(
-                model, molecules(), length_step=self.length_step, energy_step=self.energy_step
-            )
-        except E3DError as error:
-            told = str(error).startswith(str(dataset.path))
-            raise (error if told else E3DError(f"{dataset.path}, {error}")) from None
-        return replace(part, n_molecules=len(used), left_out=Counter(dataset.skipped))
-
-
-_opened = lru_cache(maxsize=1)(_Job.open)
-
-
-def _work(job: _Job, names: Sequence[str]) -> PairStatistics:
-    """A chunk in a process of the pool, which opens data set and model only once."""
-    return job.chunk(*_opened(job), names)
+#: A chunk, the unit of work of a process, which an interruption costs, is full with so many
+#: conformations, so many atoms in them, or one of so many equal parts of the file, though never
+#: with fewer molecules than the last.
+CONFORMATIONS, ATOMS, PARTS, MOLECULES = 10_000, 500_000, 64, 64
+#: Bytes at either end of a data set by which it is known again.
+ENDS = 1 << 20
 
 
 def decompose_dataset(
+    dataset: str | Path, model: str | Path, out: str | Path, **options: Any
+) -> PairStatistics:
+    """`decompose_with` for a single model."""
+    (total,) = decompose_with(dataset, [model], out, **options).values()
+    return total
+
+
+def decompose_with(
     dataset: str | Path,
-    model: str | Path,
+    models: Sequence[str | Path],
     out: str | Path,
     *,
     trust: bool = False,
+    charged: bool = False,
+    device: str | None = None,
+    compile: str = "auto",
     n_workers: int | None = None,
+    scheduler: str | None = None,
     length_step: float = 0.05,
     energy_step: float = 0.1,
     progress: bool = False,
-) -> PairStatistics:
+) -> dict[str, PairStatistics]:
     """Decompose every usable conformation of a data set and write the statistics to `out`.
 
-    model: a checkpoint, see `load_model`; bins of the map of length_step Å and energy_step eV. The
+    models: checkpoints, see `load_model`; the data are read once for all of them. charged: charged
+    molecules too, for models that were trained on them. device: `cpu`, `cuda` (each process takes
+    its own one) or `cuda:N`; default the GPUs where there are any. compile: see
+    `compilation.decide`. n_workers, scheduler: see
+    `map_ordered`; default a process for each core or GPU. Bins of the map of length_step Å and
+    energy_step eV. Returns the statistics by name of the model.
+
+    A molecule that cannot be used never ends the call: it is left out, counted and named. The
     statistics so far are kept in `<out>.partial`, from which the same call resumes. A partial file
-    of another data set, model or binning is an error, because it may hold hours of work.
+    of another data set (another size, time of change, or first or last MiB), model (by its
+    contents), binning or choice of molecules is an error, because it may hold hours of work.
 
     An `out` that exists is replaced, but not one that appears in the meantime.
 
-    Raises E3DError for bad input, and then leaves nothing behind; when another process writes
-    `out`; and when a process dies or the disk is full, and then the partial file stays.
+    Raises E3DError when no conformation is left or none can be decomposed, when another process
+    writes `out`, and when processes die or the disk is full; then the partial file stays.
     """
     out = Path(out)
-    job = _Job(Path(dataset), Path(model), trust, length_step, energy_step)
-    data, network = job.open()
-    with data, files.locked(out):
+    job = Job(
+        Path(dataset).resolve(), tuple(Path(model).resolve() for model in models), trust, charged,
+        device, length_step, energy_step,
+    )  # fmt: skip
+    names = [network.name for network in models_of(job)]
+    if len(set(names)) < len(names):
+        raise E3DError(f"models of the same name: {', '.join(names)}; the file could not tell them")
+    with files.locked(out):
         replace_out = out.exists()
         if out.is_dir() or (out.exists() and out.samefile(dataset)):
             raise E3DError(f"{out} is a folder or the data set itself; choose another output file")
-        list(edges.decompose(network, []))  # refuses a model that is no sum over edges
         unfinished = out.with_name(f"{out.name}.partial")
-        total = _add_up(job, data, network, unfinished, n_workers, progress)
-        if total.n_conformations:
+        with one_thread(), Dataset(job.dataset) as data:
+            size = _estimate(data) if compile == "auto" else 0
+            job = replace(job, compiled=decide(compile, models_of(job), size))
+        totals = _add_up(job, names, unfinished, n_workers, scheduler, progress)
+        if any(total.n_conformations for total in totals.values()):
             files.publish(unfinished, out, overwrite=replace_out)
-            return total
+            return totals
         unfinished.unlink(missing_ok=True)
-    reasons = ", ".join(f"{count} {reason}" for reason, count in total.left_out.items())
+    reasons = "; ".join(next(iter(totals.values())).left_out.lines())
     raise E3DError(f"{dataset} has no conformation to decompose: {reasons or 'it is empty'}")
 
 
 def _add_up(
-    job: _Job,
-    data: Dataset,
-    network: Model,
+    job: Job,
+    names: Sequence[str],
     unfinished: Path,
     n_workers: int | None,
+    scheduler: str | None,
     progress: bool,
-) -> PairStatistics:
-    """Statistics of all molecules, resumed from `unfinished` and kept there after every chunk.
+) -> dict[str, PairStatistics]:
+    """Statistics of all molecules, resumed from `unfinished` and kept there after every chunk."""
+    settings = _settings(job)
+    totals, done = {name: PairStatistics() for name in names}, 0
+    if unfinished.exists():
+        totals, done = _resume(unfinished, settings)
+    with Dataset(job.dataset) as data:
+        n_molecules = len(data)
+        chunks = _chunks(data, done)
+        bar = tqdm(total=n_molecules, initial=done, unit="molecule", desc=", ".join(names),
+                   disable=not progress)  # fmt: skip
+        with bar, closing(_parts(job, chunks, n_workers, scheduler)) as parts:
+            for n_read, part in parts:
+                totals = {
+                    name: total + own
+                    for (name, total), own in zip(totals.items(), part, strict=True)
+                }
+                done += n_read
+                _refuse_hopeless(totals)
+                statistics_file.write(unfinished, totals, settings=settings, n_read=done)
+                bar.update(n_read)
+    return totals
 
-    Bad input removes the file, which is useless then.
-    """
-    names, settings = data.names, job.settings()
-    begun = unfinished.exists()
-    total, done = _resume(unfinished, settings) if begun else (PairStatistics(), 0)
-    chunks = [names[k : k + CHUNK] for k in range(done, len(names), CHUNK)]
-    bar = tqdm(total=len(names), initial=done, unit="molecule", desc=network.name,
-               disable=not progress)  # fmt: skip
+
+def _refuse_hopeless(totals: Mapping[str, PairStatistics]) -> None:
+    """Raise E3DError for a model that has decomposed nothing so far, and failed at something."""
+    for total in totals.values():
+        flawed = total.left_out.reasons.get(FLAWED)
+        if flawed and not total.n_conformations:
+            raise E3DError(f"no conformation can be decomposed; {flawed.first[0]}")
+
+
+def _chunks(data: Dataset, done: int) -> Iterator[list[str]]:
+    """Names of the molecules of each chunk that is not done; sizes are looked up as they come."""
+    most = max(MOLECULES, -(-len(data) // PARTS))
+    chunk: list[str] = []
+    n_conformations = n_atoms = 0
+    for name in data.names[done:]:
+        size, atoms = _size(data, name)
+        if chunk and (
+            len(chunk) >= most or n_conformations + size > CONFORMATIONS or n_atoms + atoms > ATOMS
+        ):
+            yield chunk
+            chunk, n_conformations, n_atoms = [], 0, 0
+        chunk.append(name)
+        n_conformations, n_atoms = n_conformations + size, n_atoms + atoms
+    if chunk:
+        yield chunk
+
+
+def _estimate(data: Dataset, n_looked_at: int = 200) -> int:
+    """About how many conformations a data set has, from molecules all over the file."""
+    names = data.names[:: max(1, len(data) // n_looked_at)]
+    sizes = [_size(data, name)[0] for name in names]
+    return round(sum(sizes) / max(len(sizes), 1) * len(data))
+
+
+def _size(data: Dataset, name: str) -> tuple[int, int]:
+    """Conformations of a molecule, and atoms in all of them; 1 where that cannot be read, which is
+    for the process to tell that reads it all."""
     try:
-        with bar, closing(_parts(job, data, network, chunks, n_workers)) as parts:
-            for chunk, part in zip(chunks, parts, strict=True):
-                total, done = total + part, done + len(chunk)
-                _write(unfinished, total, settings, done)
-                bar.update(len(chunk))
-    except (WorkerDied, files.WriteError):
-        raise
-    except E3DError:
-        unfinished.unlink(missing_ok=True)
-        raise
-    return total
+        shape = data.group(name)["conformations"].shape
+        return shape[0], shape[0] * shape[1]
+    except (*DAMAGED, E3DError, IndexError, AttributeError):
+        return 1, 1
 
 
 def _parts(
-    job: _Job,
-    data: Dataset,
-    network: Model,
-    chunks: Sequence[Sequence[str]],
-    n_workers: int | None,
-) -> Generator[PairStatistics, None, None]:
-    """Statistics of each chunk, in their order."""
-    n_workers = min(n_workers or available_cores(), len(chunks))
-    if n_workers > 1:
-        work = partial(_work, job)
-        yield from map_ordered(work, chunks, n_workers=n_workers, progress=False)
-    else:
-        yield from (job.chunk(data, network, chunk) for chunk in chunks)
+    job: Job, chunks: Iterable[list[str]], n_workers: int | None, scheduler: str | None
+) -> Generator[tuple[int, list[PairStatistics]], None, None]:
+    """Size of each chunk and its statistics, in order.
 
-
-_TABLES = ("map", "by_class", "by_separation")
-
-
-def _write(path: Path, total: PairStatistics, settings: str, n_read: int) -> None:
-    """Write a statistics file, atomically; n_read: molecules of the data set read so far."""
-    with saving(path) as file:
-        file.attrs.update(
-            settings=settings,
-            n_read=n_read,
-            n_molecules=total.n_molecules,
-            n_conformations=total.n_conformations,
-            sum_rule_error_eV_per_atom=total.sum_rule_error,
-            left_out=json.dumps(total.left_out),
-        )
-        for name in _TABLES:
-            table: pd.DataFrame = getattr(total, name)
-            if "m2_eV2" in table:
-                table = table.assign(variance_eV2=table["m2_eV2"] / table["count"])
-            for column, values in table.items():
-                kind = values.dtype if is_numeric_dtype(values) else h5py.string_dtype()
-                file.create_dataset(f"{name}/{column}", data=values.to_numpy(), dtype=kind)
-
-
-def read(path: str | Path) -> PairStatistics:
-    """Read a statistics file.
-
-    Its groups map, by_class and by_separation hold the columns of the tables of `PairStatistics`,
-    one array each, and variance_eV2 besides. Raises E3DError for any other file.
+    A single process, or a single chunk, needs no others.
     """
-    return _read(Path(path))[0]
+    remaining = iter(chunks)
+    first = list(islice(remaining, n_workers or job.n_devices()))
+    work = partial(evaluator, job)
+    if scheduler is None and len(first) < 2:
+        yield from map(work, chain(first, remaining))
+        return
+    with cluster.connected(len(first), scheduler) as client:
+        yield from in_order(client, work, chain(first, remaining))
 
 
-def _read(path: Path) -> tuple[PairStatistics, str, int]:
-    """Statistics, settings and number of molecules read."""
-    try:
-        with h5py.File(path) as file:
-            attributes = file.attrs
-            tables = {
-                name: _table(file[name], getattr(PairStatistics(), name).columns)
-                for name in _TABLES
-            }
-            total = PairStatistics(
-                **tables,
-                n_molecules=int(attributes["n_molecules"]),
-                n_conformations=int(attributes["n_conformations"]),
-                sum_rule_error=float(attributes["sum_rule_error_eV_per_atom"]),
-                left_out=Counter(json.loads(attributes["left_out"])),
-            )
-            return total, str(attributes["settings"]), int(attributes["n_read"])
-    except (*DAMAGED, ValueError, TypeError) as error:
-        raise E3DError(f"{path} is no statistics file of `e3d decompose` ({error})") from error
-
-
-def _table(group: h5py.Group, columns: Iterable[str]) -> pd.DataFrame:
-    stored = {column: group[column] for column in columns}
-    return pd.DataFrame(
+def _settings(job: Job) -> str:
+    """All that the result depends on, as JSON: the models by their contents."""
+    return json.dumps(
         {
-            column: values.asstr()[()] if h5py.check_string_dtype(values.dtype) else values[()]
-            for column, values in stored.items()
+            "dataset": _mark(job.dataset),
+            "model": [files.digest(model) for model in job.models],
+            "charged": job.charged,
+            "compiled": job.compiled,
+            "length_step_A": job.length_step,
+            "energy_step_eV": job.energy_step,
         }
     )
 
 
-def _resume(partial: Path, settings: str) -> tuple[PairStatistics, int]:
+def _mark(path: Path) -> str:
+    """Digest of size, time of change and both ends of a file, which may be too large to read."""
+    status = path.stat()
+    found = sha256(f"{status.st_size} {status.st_mtime_ns}".encode())
+    with open(path, "rb") as stream:
+        found.update(stream.read(ENDS))
+        stream.seek(max(0, status.st_size - ENDS))
+        found.update(stream.read(ENDS))
+    return found.hexdigest()
+
+
+def _resume(partial: Path, settings: str) -> tuple[dict[str, PairStatistics], int]:
     """Statistics of a partial file and the number of molecules read; refuses other settings."""
-    total, begun_with, n_read = _read(partial)
+    totals, begun_with, n_read = statistics_file.read_all(partial)
     if begun_with != settings:
         before, now = json.loads(begun_with), json.loads(settings)
         other = ", ".join(key for key in now if before.get(key) != now[key])
@@ -241,4 +229,4 @@ def _resume(partial: Path, settings: str) -> tuple[PairStatistics, int]:
             f"{partial} was begun with another {other}; delete it to begin anew, or choose another "
             "output file"
         )
-    return total, n_read
+    return totals, n_read

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,24 +14,45 @@ from e3d.models.allegro import Model
 
 #: nequip's AtomicDataDict of several structures.
 Batch = dict[str, torch.Tensor]
-#: Structures per batch; on a CPU few enough that their graphs stay in the cache of a core.
-CPU_BATCH, GPU_BATCH = 16, 256
+#: Structures per batch on a CPU, few enough that their graphs stay in the cache of a core.
+CPU_BATCH = 16
+#: Directed edges per batch, which memory is proportional to, on a GPU. The shipped models take
+#: about 50 kB for each.
+GPU_EDGES = 100_000
 
 
 def batches(
-    model: Model, structures: Iterable[Atoms], batch_size: int | None = None
+    model: Model,
+    structures: Iterable[Atoms],
+    batch_size: int | None = None,
+    *,
+    max_edges: int | None = None,
 ) -> Iterator[Batch]:
-    """Graphs of `batch_size` structures at a time, preprocessed as the model requires.
+    """Graphs of several structures at a time, preprocessed as the model requires.
 
-    They lie on the device of the model.
+    A batch is full with `batch_size` structures, or before it would have more than `max_edges`
+    directed edges; a larger structure is a batch of its own. Without either, `CPU_BATCH` or
+    `GPU_EDGES` counts. The batches lie on the device of the model.
 
     Raises E3DError for a structure that the model cannot evaluate, see `edges.decompose`.
     """
+    if batch_size is None and max_edges is None:
+        batch_size = CPU_BATCH if model.device.type == "cpu" else None
+        max_edges = None if model.device.type == "cpu" else GPU_EDGES
     prepare = transforms(model)
-    batch_size = batch_size or (CPU_BATCH if model.device.type == "cpu" else GPU_BATCH)
-    remaining = iter(structures)
-    while chunk := list(islice(remaining, batch_size)):
-        yield batched(model, prepare, chunk)
+    waiting: list[Batch] = []
+    n_edges = 0
+    for atoms in structures:
+        graph = _graph(model, prepare, atoms)
+        own = graph["edge_index"].shape[1]
+        full = batch_size is not None and len(waiting) >= batch_size
+        if waiting and (full or (max_edges is not None and n_edges + own > max_edges)):
+            yield _together(model, waiting)
+            waiting, n_edges = [], 0
+        waiting.append(graph)
+        n_edges += own
+    if waiting:
+        yield _together(model, waiting)
 
 
 def kind(model: Model) -> Hashable:
@@ -76,16 +96,31 @@ def _check(model: Model, atoms: Atoms) -> None:
 
 def batched(model: Model, prepare: list[Callable], structures: list[Atoms]) -> Batch:
     """One graph of several structures; `prepare` as of `transforms`."""
-    from nequip.data import AtomicDataDict, from_ase
+    return _together(model, [_graph(model, prepare, atoms) for atoms in structures])
+
+
+def _graph(model: Model, prepare: list[Callable], atoms: Atoms) -> Batch:
+    """The graph of one structure. Raises E3DError when the model cannot evaluate it."""
+    from nequip.data import from_ase
     from nequip.utils.dtype import torch_default_dtype
 
-    graphs = []
-    for atoms in structures:
-        _check(model, atoms)
-        bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        with torch_default_dtype(torch.float64):
-            graph = from_ase(bare)
-        for transform in prepare:
-            graph = transform(graph)
-        graphs.append(graph)
-    return AtomicDataDict.to_(AtomicDataDict.batched_from_list(graphs), model.device)
+    _check(model, atoms)
+    bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    with torch_default_dtype(torch.float64):
+        graph = from_ase(bare)
+    for transform in prepare:
+        graph = transform(graph)
+    return graph
+
+
+def _together(model: Model, graphs: list[Batch]) -> Batch:
+    """One graph of several, on the device of the model."""
+    from nequip.data import AtomicDataDict
+
+    batch = AtomicDataDict.batched_from_list(graphs)
+    if model.device.type == "cuda":  # pinned memory is copied while the GPU computes
+        return {
+            key: value.pin_memory().to(model.device, non_blocking=True)
+            for key, value in batch.items()
+        }
+    return AtomicDataDict.to_(batch, model.device)

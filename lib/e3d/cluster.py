@@ -1,0 +1,149 @@
+"""Processes to work in: a Dask cluster on this machine, or one that runs elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from e3d.errors import E3DError
+
+#: How often a task may lose its process before the call gives up: it may be the cause.
+ALLOWED_FAILURES = 1
+#: Seconds between looks at whether there still is a process to wait for.
+PATIENCE = 60.0
+#: Settings of Dask for its clusters here.
+_CONFIG = {
+    "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
+    "distributed.admin.large-graph-warning-threshold": "1 GiB",
+    # these variables are set in a worker before anything is imported; small molecules are fastest
+    # with one thread, and freed memory goes back to the system
+    "distributed.nanny.pre-spawn-environ": {
+        "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536",
+    },
+}  # fmt: skip
+
+
+class WorkerDied(E3DError):
+    """Processes kept ending without a result; what was finished before is kept."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a worker process died, then another over the same task, perhaps for lack of memory; "
+            "call again, with fewer workers: finished partial results are kept"
+        )
+
+
+def n_processes(client: Any) -> int:
+    """Workers of a cluster, at least one: the first may be about to come."""
+    return max(1, len(client.scheduler_info()["workers"]))
+
+
+def wait_for(client: Any, futures: Collection[Any]) -> Iterable[Any]:
+    """Those of some futures that are done, as soon as one is.
+
+    Raises WorkerDied when a cluster here has no process left.
+    """
+    from distributed import wait
+
+    deserted = False
+    while True:
+        try:
+            return wait(futures, timeout=PATIENCE, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            alone = client.cluster is not None and not client.scheduler_info()["workers"]
+            if alone and deserted:
+                raise WorkerDied from None
+            deserted = alone
+
+
+def result(future: Any) -> Any:
+    """Result of a future that is done. Raises WorkerDied, and what its function raised."""
+    from distributed.scheduler import KilledWorker
+
+    try:
+        return future.result()
+    except KilledWorker as error:
+        raise WorkerDied from error
+
+
+def available_cores() -> int:
+    """Cores that this process may use: fewer than the machine has under `taskset`."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on every system
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def worker_name() -> str:
+    """Name of the worker that this code runs in, a number on a cluster here; empty elsewhere."""
+    from distributed import get_worker
+
+    try:
+        return str(get_worker().name)
+    except ValueError:
+        return ""
+
+
+@contextmanager
+def connected(n_workers: int, scheduler: str | None = None) -> Iterator[Any]:
+    """A Dask client: of `n_workers` processes of one thread each here, or of a running scheduler.
+
+    Processes here listen on the loopback interface alone, and encrypted: without that, everybody
+    on a shared machine could run code as the caller. They end with the caller, however it ends.
+    scheduler: an address, `tcp://HOST:PORT`, or the file that `dask scheduler --scheduler-file`
+    wrote. Its workers must see the same files under the same paths.
+
+    Raises E3DError when the scheduler does not answer.
+    """
+    if scheduler is not None:
+        with _remote(scheduler) as client:
+            yield client
+        return
+    import dask
+    from distributed import Client, LocalCluster
+    from distributed.security import Security
+
+    dashboard = "127.0.0.1:0" if find_spec("bokeh") else None
+    with (
+        tempfile.TemporaryDirectory(prefix="e3d-") as folder,
+        dask.config.set(_CONFIG),
+        LocalCluster(
+            n_workers=n_workers, threads_per_worker=1, host="127.0.0.1", memory_limit=0,
+            security=Security.temporary(), dashboard_address=dashboard,
+            worker_dashboard_address="127.0.0.1:0", local_directory=folder,
+            silence_logs=logging.CRITICAL,
+        ) as cluster,
+        Client(cluster) as client,
+    ):  # fmt: skip
+        if dashboard:
+            print(f"dashboard: {cluster.dashboard_link}", file=sys.stderr)
+        yield client
+
+
+@contextmanager
+def _remote(scheduler: str) -> Iterator[Any]:
+    import dask
+    from distributed import Client
+
+    is_file = os.path.isfile(scheduler)
+    try:
+        with dask.config.set({"distributed.comm.timeouts.connect": "10s"}):
+            client = Client(
+                **({"scheduler_file": scheduler} if is_file else {"address": scheduler})
+            )
+    except (OSError, ValueError, TimeoutError) as error:
+        cause = " ".join(str(error).split())
+        raise E3DError(
+            f"no Dask scheduler answers at {scheduler} ({cause}); expected tcp://HOST:PORT of a "
+            "running `dask scheduler`, or its --scheduler-file"
+        ) from error
+    with client:
+        if not client.scheduler_info()["workers"]:
+            print(f"{scheduler} has no workers yet: waiting for the first", file=sys.stderr)
+        print(f"dashboard: {client.dashboard_link}", file=sys.stderr)
+        yield client
