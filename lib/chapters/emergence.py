@@ -69,13 +69,13 @@ def transition_table(
     """When, and over how many decades of training, each quantity of each run changes.
 
     track: snapshots of runs in the order of training, the first of each run before it; columns run,
-    n_conformations, step (gradient steps) and the quantities, any units. One row per run, quantity
-    and scale, with `decades` (`transition_decades`), `onset` in steps, and `resolution`
+    n_conformations, seed, step (gradient steps) and the quantities, any units. One row per run,
+    quantity and scale, with `decades` (`transition_decades`), `onset` in steps, and `resolution`
     (`snapshot_resolution` at the onset). On the scale "logarithmic", `errors`, which are positive,
     count by their logarithms; other quantities have no such scale and are the same on both.
     """
     rows = []
-    for (run, n), part in track.groupby(["run", "n_conformations"]):
+    for (run, n, seed), part in track.groupby(["run", "n_conformations", "seed"]):
         for quantity in quantities:
             for scale in SCALES:
                 values = part[quantity]
@@ -83,7 +83,7 @@ def transition_table(
                     values = np.log(values)
                 at = onset(part["step"], values)
                 rows.append({
-                    "run": run, "n": n, "quantity": quantity, "scale": scale,
+                    "run": run, "n": n, "seed": seed, "quantity": quantity, "scale": scale,
                     "decades": transition_decades(part["step"], values),
                     "onset": at,
                     "resolution": snapshot_resolution(part["step"], at),
@@ -91,25 +91,41 @@ def transition_table(
     return pd.DataFrame(rows)
 
 
-def relative_decades(
-    transitions: pd.DataFrame, reference: str, *, n_resamples: int = 1000, seed: int = 0
-) -> dict[tuple[str, str], Estimate]:
+def relative_decades(transitions: pd.DataFrame, reference: str) -> dict[tuple[str, str], Estimate]:
     """Decades that each quantity takes over those that `reference` takes, by (quantity, scale).
 
-    transitions: as of `transition_table`. Ratio of means over runs; the bootstrap draws runs, with
-    all their quantities.
+    transitions: as of `transition_table`. Ratio of means over the runs of a seed, averaged over
+    seeds, whose spread gives the interval: runs of one seed begin from the same weights, and are
+    one run for as long as they have seen the same.
     """
     found = {}
     for scale, part in transitions.groupby("scale"):
-        decades = part.pivot(index="run", columns="quantity", values="decades")
+        means = part.pivot_table(index="seed", columns="quantity", values="decades")
         for quantity in transitions["quantity"].unique():
-            found[quantity, str(scale)] = intervals.estimate(
-                decades[[quantity, reference]].to_numpy(),
-                statistic=lambda v: v[:, 0].mean() / v[:, 1].mean(),
-                n_resamples=n_resamples,
-                seed=seed,
-            )
+            ratios = means[quantity] / means[reference]
+            found[quantity, str(scale)] = intervals.seed_interval(ratios)
     return found
+
+
+def setbacks(track: pd.DataFrame, rises: Sequence[str], falls: Sequence[str]) -> pd.DataFrame:
+    """How far quantities go the wrong way during training: by run, and quantity.
+
+    track: as for `transition_table`. rises: quantities that are higher at the end than before
+    training; falls: those that are lower. Columns: run, n_conformations, seed, quantity, before,
+    worst, step (of the worst) and end; the worst is `before` where nothing is worse.
+    """
+    rows = []
+    for (run, n, seed), part in track.groupby(["run", "n_conformations", "seed"]):
+        ordered = part.sort_values("step")
+        for quantity in (*rises, *falls):
+            values = ordered[quantity].to_numpy(dtype=float)
+            k = int(values.argmin() if quantity in rises else values.argmax())
+            rows.append({
+                "run": run, "n_conformations": n, "seed": seed, "quantity": quantity,
+                "before": values[0], "worst": values[k], "step": int(ordered["step"].iloc[k]),
+                "end": values[-1],
+            })  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def relative_resolution(transitions: pd.DataFrame, reference: str) -> pd.Series:

@@ -33,6 +33,31 @@ def with_null_models(table: pd.DataFrame, nulls: FittedNulls) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def over_models(
+    found: Mapping[str, Estimate],
+    single: Mapping[str, float],
+    sources: Mapping[str, Sequence[str]],
+) -> dict[str, Estimate]:
+    """Estimates by source, widened by the spread of the values of the models of each.
+
+    found: over molecules alone; single: the same quantity of each column; sources: name → columns
+    of one model each. A source of one column has no spread.
+    """
+    return {
+        name: intervals.with_seed_spread(estimate, [single[c] for c in sources[name]])
+        for name, estimate in found.items()
+    }
+
+
+def difference_over_models(
+    difference: Estimate, single: Mapping[str, float], first: Sequence[str], second: Sequence[str]
+) -> Estimate:
+    """A difference between two sources, widened by the spread of the models of both."""
+    for columns in (first, second):
+        difference = intervals.with_seed_spread(difference, [single[c] for c in columns])
+    return difference
+
+
 def information_by_pair(
     bonds: pd.DataFrame,
     sources: Mapping[str, Sequence[str]],
@@ -93,13 +118,16 @@ def wiberg_correlation(
 ) -> Estimate:
     """Rank correlation of the residuals of a source with those of Wiberg orders within classes.
 
-    sample: as of `beside_wiberg`; mean over classes and models, its interval over molecules.
+    sample: as of `beside_wiberg`; mean over classes and models, its interval over molecules and
+    models.
     """
-    columns = _models(sample, source)
+    columns, classes = _models(sample, source), codes(sample["class"])
+    each = [ranks.within_class_spearman(sample["wiberg"], sample[c], classes) for c in columns]
     return intervals.estimate(
-        np.column_stack([codes(sample["class"]), sample[["wiberg", *columns]]]),
+        np.column_stack([classes, sample[["wiberg", *columns]]]),
         sample["molecule"],
         statistic=lambda v: ranks.within_class_spearman(v[:, 1], v[:, 2:], v[:, 0]),
+        of_seeds=each,
         n_resamples=n_resamples,
         seed=seed,
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
-from e3d.statistics import variance
+from e3d.statistics import intervals, variance
 from e3d.statistics.grouping import Groups
 from e3d.statistics.intervals import Estimate
 from e3d.units import KCAL_PER_MOL_PER_EV
@@ -65,6 +65,26 @@ def shared_fraction(
         n_resamples=n_resamples,
         seed=seed,
     )
+
+
+def consistency(
+    values: Float[np.ndarray, "n k"],
+    classes: Groups,
+    groups: Groups,
+    *,
+    n_resamples: int = 500,
+    seed: int = 0,
+) -> Estimate:
+    """`variance.consistency_share` of n bonds by k ≥ 3 seeds, its interval as `shared_fraction`."""
+    labels = np.asarray(classes)
+    found = variance.over_molecules_and_seeds(
+        lambda side, rows: variance.consistency_share(side[rows], labels[rows]),
+        values,
+        groups=groups,
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    return intervals.within(found, (-1.0, 1.0))
 
 
 def shared_fraction_difference(

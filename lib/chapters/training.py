@@ -178,12 +178,12 @@ def against_aims(
 def more_needed(excess: float, low: float, high: float, more: str) -> str:
     """By which factor to grow what `more` names, to lower an error ∝ size⁻ˣ by `excess` > 1.
 
-    low, high: the interval of x. "At least" a factor where x may be zero; "no gain seen" where even
-    the largest x asks for more than `FAR`.
+    low, high: the interval of x. "At least" a factor where x may be so small that more than `FAR`
+    times as much were needed; "no gain seen" where even the largest x asks for that.
     """
     best = excess ** (1 / high) if high > 0 else np.inf
     worst = excess ** (1 / low) if low > 0 else np.inf
     if best > FAR:
         return "no gain seen"
-    much = f"{best:.1f} to {worst:.1f}" if np.isfinite(worst) else f"at least {best:.0f}"
+    much = f"{best:.1f} to {worst:.1f}" if worst <= FAR else f"at least {best:.0f}"
     return f"{much} × the {more}"

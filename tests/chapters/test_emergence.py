@@ -7,7 +7,7 @@ from matplotlib import pyplot as plt
 
 from chapters import emergence
 from e3d.errors import E3DError
-from e3d.statistics.intervals import Estimate
+from e3d.statistics.intervals import Estimate, seed_interval
 
 STEPS = [0, 10, 30, 100, 300, 1000, 3000, 10_000]
 
@@ -49,8 +49,8 @@ def test_a_detour_does_not_count_as_arrived() -> None:
 
 def test_an_error_takes_more_decades_by_its_logarithm_and_other_quantities_do_not() -> None:
     values = 1000 / (1 + np.array(STEPS))
-    track = pd.DataFrame({"run": "a-s0", "n_conformations": 10, "step": STEPS, "error": values,
-                          "score": values})  # fmt: skip
+    track = pd.DataFrame({"run": "a-s0", "n_conformations": 10, "seed": 0, "step": STEPS,
+                          "error": values, "score": values})  # fmt: skip
     table = emergence.transition_table(track, ["error", "score"], errors=["error"])
     decades = table.set_index(["quantity", "scale"])["decades"]
     assert decades["error", "logarithmic"] > 2 * decades["error", "linear"]
@@ -62,9 +62,9 @@ def test_an_error_takes_more_decades_by_its_logarithm_and_other_quantities_do_no
 @pytest.fixture
 def transitions() -> pd.DataFrame:
     rows = [
-        {"run": run, "quantity": quantity, "scale": scale, "decades": decades * (1 + k),
-         "resolution": 0.3}
-        for k, run in enumerate(["a", "b", "c"])
+        {"run": run, "seed": k // 2, "quantity": quantity, "scale": scale,
+         "decades": decades * (1 + k), "resolution": 0.3}
+        for k, run in enumerate("abcdef")
         for quantity, decades in (("loss", 1.0), ("bde", 1.5))
         for scale in emergence.SCALES
     ]  # fmt: skip
@@ -72,11 +72,27 @@ def transitions() -> pd.DataFrame:
 
 
 def test_decades_are_told_relative_to_the_loss(transitions: pd.DataFrame) -> None:
-    found = emergence.relative_decades(transitions, "loss", n_resamples=50)
+    found = emergence.relative_decades(transitions, "loss")
     assert set(found) == {(q, s) for q in ("loss", "bde") for s in emergence.SCALES}
     assert found["bde", "linear"] == pytest.approx({"value": 1.5, "low": 1.5, "high": 1.5, "n": 3})
+    slow = (transitions["seed"] == 1) & (transitions["quantity"] == "bde")
+    transitions.loc[slow, "decades"] *= 2
+    apart = emergence.relative_decades(transitions, "loss")["bde", "linear"]
+    assert apart == pytest.approx(seed_interval([1.5, 3.0, 1.5]))
     resolution = emergence.relative_resolution(transitions, "loss")
-    assert resolution["bde", "linear"] == resolution["loss", "linear"] == pytest.approx(0.15)
+    of_loss = transitions.query("quantity == 'loss'")["decades"].mean()
+    assert resolution["bde", "linear"] == resolution["loss", "linear"]
+    assert resolution["bde", "linear"] == pytest.approx(0.3 / of_loss)
+
+
+def test_a_setback_is_the_worst_on_the_way() -> None:
+    track = pd.DataFrame({
+        "run": "a-s0", "n_conformations": 10, "seed": 0, "step": [100, 0, 10],
+        "bits": [0.4, 0.3, 0.1], "error": [1.0, 5.0, 9.0],
+    })  # fmt: skip
+    found = emergence.setbacks(track, ["bits"], ["error"]).set_index("quantity")
+    assert found.loc["bits", ["before", "worst", "step", "end"]].to_list() == [0.3, 0.1, 10, 0.4]
+    assert found.loc["error", ["before", "worst", "step", "end"]].to_list() == [5.0, 9.0, 10, 1.0]
 
 
 def between(low: float, high: float) -> Estimate:

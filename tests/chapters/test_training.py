@@ -93,7 +93,8 @@ def test_aims_that_are_missed_say_what_would_meet_them() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [(0.5, 1.0, "2.0 to 4.0 × the steps"), (-0.1, 1.0, "at least 2 × the steps"),
-     (-0.2, -0.1, "no gain seen"), (-0.1, 0.05, "no gain seen")],
+     (0.06, 0.26, "at least 14 × the steps"), (-0.2, -0.1, "no gain seen"),
+     (-0.1, 0.05, "no gain seen")],
 )  # fmt: skip
 def test_the_factor_by_the_ends_of_the_interval(low: float, high: float, expected: str) -> None:
     assert training.more_needed(2.0, low, high, "steps") == expected

@@ -11,6 +11,7 @@ from e3d.statistics.ranks import (
     partial_spearman,
     rank_correlations,
     spearman,
+    within_class_slope,
     within_class_spearman,
 )
 
@@ -137,3 +138,22 @@ def test_seeds_widen_an_interval(table: pd.DataFrame) -> None:
     over_models = found.over_models(seeds, "y")
     assert over_models["value"] == pytest.approx(np.mean(of_each))
     assert over_models["low"] < min(of_each) < max(of_each) < over_models["high"]
+
+
+def test_classes_count_alike_or_by_their_rows() -> None:
+    classes = ["a"] * 3 + ["b"] * 9 + ["c"]
+    x = np.arange(13.0)
+    y = np.where(np.array(classes) == "a", -x, x)
+    assert within_class_spearman(x, y, classes) == pytest.approx(0)
+    assert within_class_spearman(x, y, classes, by_rows=True) == pytest.approx((9 - 3) / 12)
+    both = np.column_stack([y, x])
+    assert within_class_spearman(x, both, classes, by_rows=True) == pytest.approx((0.5 + 1) / 2)
+
+
+def test_the_slope_within_classes_knows_the_size_of_differences() -> None:
+    rng = np.random.default_rng(0)
+    classes = np.repeat(["a", "b", "c"], 20)
+    reference = rng.normal(size=60) + 10 * (classes == "b")
+    x = 0.2 * reference + 7 * (classes == "c") - 3 * (classes == "b")
+    assert within_class_slope(x, reference, classes) == pytest.approx(0.2)
+    assert np.isnan(within_class_slope([1.0, 2.0], [1.0, 2.0], ["a", "b"]))

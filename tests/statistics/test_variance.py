@@ -94,3 +94,12 @@ def test_the_intraclass_correlation_is_the_shared_fraction_of_the_variance_withi
     noise = 100.0 * classes[:, None] + rng.normal(0, 1, size=(2000, 3))
     none = variance.intraclass_correlation(noise, classes, molecules, **options)
     assert none["value"] == pytest.approx(0, abs=0.04)
+
+
+def test_offsets_of_classes_do_not_count_for_consistency() -> None:
+    values, classes = simulated(0.0, 2.0, 0.0, 1.0)
+    offsets = np.random.default_rng(2).normal(0, 5, (400, values.shape[1]))[classes]
+    found = variance.consistency_share(values, classes)
+    assert found == pytest.approx(0.8, abs=0.02)
+    assert variance.consistency_share(values + offsets, classes) == pytest.approx(found)
+    assert variance.shared_share(values + offsets, classes) < 0.5 * found

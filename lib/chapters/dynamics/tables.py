@@ -15,6 +15,9 @@ from e3d.chemistry.bonding import bond_lengths
 from e3d.errors import E3DError
 from e3d.statistics.intervals import CONFIDENCE, Estimate
 
+#: What the kinds of runs, as they are stored, are called in texts.
+KINDS = {"nve": "at constant energy", "stability": "at moderate temperatures", "hot": "hot"}
+
 
 def driver_name(driver: str) -> str:
     """What a driver, named as for `potential_by_name`, is called in tables and figures."""

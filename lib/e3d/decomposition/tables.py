@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import combinations, islice
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -92,6 +92,13 @@ def edge_tables(
     return EdgeTables(pd.concat(bonds, ignore_index=True), pd.DataFrame(rows))
 
 
+class Loadable(Protocol):
+    """What a process can make a model of; hashable, so that it is loaded once."""
+
+    def load(self) -> Model:
+        """The model."""
+
+
 class ModelSpec(NamedTuple):
     """What a process needs to load a model: its checkpoint folder, and the seed of fresh random
     weights if it is to have these."""
@@ -106,7 +113,7 @@ class ModelSpec(NamedTuple):
 
 
 def edge_tables_in_parallel(
-    specs: Mapping[str, ModelSpec],
+    specs: Mapping[str, Loadable],
     molecules: Sequence[Molecule],
     *,
     atomic_energies: Mapping[str, float],
@@ -123,7 +130,7 @@ def edge_tables_in_parallel(
     return EdgeTables(pd.concat(bonds, ignore_index=True), pd.concat(rows, ignore_index=True))
 
 
-_Specs: TypeAlias = tuple[tuple[str, ModelSpec], ...]
+_Specs: TypeAlias = tuple[tuple[str, Loadable], ...]
 
 
 @lru_cache(maxsize=1)

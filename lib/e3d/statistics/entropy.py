@@ -126,7 +126,8 @@ def sweep(
 
     table: a bond table; sources: name → its columns of energies in eV, one per model, whose
     entropies are averaged. Columns: source, bin_width_eV, plug_in, miller_madow with its 95 %
-    interval low and high, and differential (h).
+    interval low and high, over molecules and joined with the spread of the models, and differential
+    (h).
     """
     rows = []
     options = {"n_resamples": n_resamples, "seed": seed}
@@ -134,10 +135,16 @@ def sweep(
         for width in widths:
             found = [binned_entropy(table[c], table["molecule"], width, **options) for c in columns]
             means = {key: _mean([part[key]["value"] for part in found]) for key in found[0]}
-            low, high = (
-                _mean([part["miller_madow"][end] for part in found]) for end in ("low", "high")
+            corrected = [part["miller_madow"] for part in found]
+            low, high = (_mean([part[end] for part in corrected]) for end in ("low", "high"))
+            over_molecules: intervals.Estimate = {
+                "value": means["miller_madow"], "low": low, "high": high, "n": len(table)
+            }  # fmt: skip
+            joined = intervals.with_seed_spread(
+                over_molecules, [part["value"] for part in corrected]
             )
-            rows.append({"source": name, "bin_width_eV": width, **means, "low": low, "high": high})
+            ends = {end: joined[end] for end in ("low", "high")}  # type: ignore[literal-required]
+            rows.append({"source": name, "bin_width_eV": width, **means, **ends})
     return pd.DataFrame(rows)
 
 

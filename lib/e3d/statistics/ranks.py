@@ -30,22 +30,43 @@ def spearman(x: Numbers, y: Numbers) -> float:
 
 
 def within_class_spearman(
-    x: Numbers, y: Float[np.ndarray, " n"] | Float[np.ndarray, "n k"], classes: Groups
+    x: Numbers,
+    y: Float[np.ndarray, " n"] | Float[np.ndarray, "n k"],
+    classes: Groups,
+    *,
+    by_rows: bool = False,
 ) -> float:
     """Spearman's correlation of x and y within each class, its mean over classes.
 
     x: (n,); y: (n,), or (n, k) for k models, which are averaged over too; classes: (n,) labels.
-    Classes in which `spearman` is NaN are left out; NaN when none remains.
+    by_rows: classes count by their numbers of rows, otherwise alike. Classes in which `spearman` is
+    NaN are left out; NaN when none remains.
     """
     first, class_of = np.asarray(x, dtype=float), np.asarray(classes)
     second = np.asarray(y, dtype=float).reshape(len(first), -1)
-    found = np.array([
-        spearman(first[own], column[own])
-        for own in (class_of == value for value in np.unique(class_of))
-        for column in second.T
-    ])  # fmt: skip
-    known = found[~np.isnan(found)]
-    return float(known.mean()) if len(known) else float("nan")
+    members = [np.flatnonzero(class_of == value) for value in np.unique(class_of)]
+    found = np.array([[spearman(first[own], y[own]) for y in second.T] for own in members])
+    weights = np.array([[float(len(own))] if by_rows else [1.0] for own in members])
+    weights = np.where(np.isnan(found), 0.0, weights)
+    if not weights.any():
+        return float("nan")
+    return float(np.average(np.nan_to_num(found), weights=weights))
+
+
+def within_class_slope(x: Numbers, reference: Numbers, classes: Groups) -> float:
+    """Slope of least squares of x against a reference, the means of each class taken from both.
+
+    All (n,). One: differences between the rows of a class have the size that they should have; a
+    rank correlation does not see how much they are compressed. NaN without variation.
+    """
+    labels = codes(classes)
+    sizes = np.bincount(labels)
+    centred = [
+        values - (np.bincount(labels, values) / sizes)[labels]
+        for values in (np.asarray(x, dtype=float), np.asarray(reference, dtype=float))
+    ]
+    square = float(centred[1] @ centred[1])
+    return float(centred[0] @ centred[1]) / square if square else float("nan")
 
 
 def partial_spearman(

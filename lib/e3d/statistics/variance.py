@@ -70,6 +70,16 @@ def shared_share(values: Float[np.ndarray, "n k"], classes: Groups) -> float:
     return part[shared] / (part[shared] + part[offset] + part[single])
 
 
+def consistency_share(values: Float[np.ndarray, "n k"], classes: Groups) -> float:
+    """Fraction of the variance within classes shared by all seeds, their class offsets taken out.
+
+    Which seed shifts a whole class does not count: do seeds tell the same bonds of a class apart?
+    """
+    part = variance_parts(values, classes)
+    _, shared, _, single = PARTS
+    return part[shared] / (part[shared] + part[single])
+
+
 def over_molecules_and_seeds(
     statistic: Callable[..., float],
     *sides: np.ndarray,
