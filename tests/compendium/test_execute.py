@@ -18,6 +18,10 @@ use_bonds = True
 temperatures_K = [300.0, 600.0]  # K
 pattern = "C=C"
 zero = None
+seeds = [1]
+labels = ["a"]
+extra = []
+limits = {"low": 1.0, "names": ["a"]}
 output_dir = "results"
 """
 
@@ -67,6 +71,16 @@ def test_defaults_are_the_literals_of_the_cell(notebook: Path) -> None:
         ("zero", "1e-3", 1e-3),
         ("zero", "no", False),
         ("n_bins", str(2**60 + 1), 2**60 + 1),
+        ("n_bins", "1e23", 10**23),
+        ("zero", str(2**70 + 1), 2**70 + 1),
+        ("zero", "1e3", 1e3),
+        ("zero", "2026-01-02", "2026-01-02"),
+        ("zero", "1:30", "1:30"),
+        ("zero", "[1, no, x]", [1, False, "x"]),
+        ("seeds", "1 2", [1, 2]),
+        ("labels", "[no, 1e-3]", ["no", "1e-3"]),
+        ("extra", "1,2.5", [1, 2.5]),
+        ("limits", "{low: 1e-3, names: [no]}", {"low": 1e-3, "names": ["no"]}),
     ],
 )
 def test_values_take_the_type_of_the_default(
@@ -88,6 +102,17 @@ def test_values_take_the_type_of_the_default(
         ("temperatures_K=[null]", "expected a list"),
         ("bin_width_eV=wide", "expected a number"),
         ("bin_width_eV=nan", "expected a number"),
+        ("n_bins=None", "expected a whole number"),
+        ("n_bins=1e999999999", "expected a whole number"),
+        (f"n_bins={'9' * 5000}", "expected a whole number"),
+        ("zero=nan", "expected a finite number"),
+        (f"zero={'9' * 5000}", "expected a finite number"),
+        ("zero=[1, -inf]", "expected a finite number"),
+        ("temperatures_K=[.nan]", "expected a list"),
+        ("temperatures_K=[nan]", "expected a list"),
+        ("seeds=[true]", "expected a list"),
+        ("limits={low: nan}", "expected a mapping"),
+        (f"zero={'[' * 3000}", "expected a finite number"),
         ("n_bins", "expected name=value"),
     ],
 )
@@ -98,6 +123,12 @@ def test_wrong_parameters_are_refused_before_anything_runs(
         execute.run_here(notebook, [assignment], tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("value", [float("nan"), [1.0, float("inf")], {"low": float("nan")}])
+def test_what_is_no_number_is_refused_in_params_yaml_too(value: object) -> None:
+    with pytest.raises(E3DError, match="expected"):
+        parameters.typed({"x": value}, {"x": None})
 
 
 def test_a_binary_file_is_no_notebook(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import ast
 import difflib
 import math
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import nbformat
@@ -18,6 +20,8 @@ import yaml
 
 from e3d.errors import E3DError
 
+#: Whole numbers with more digits are refused: `1e999999999` would fill the memory.
+MOST_DIGITS = 300
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 
@@ -74,10 +78,8 @@ def coerce(given: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Any]
         default = _default(name, known)
         try:
             result[name] = _from_text(default, text)
-        except (ValueError, TypeError, OverflowError, yaml.YAMLError):
-            raise E3DError(
-                f"parameter {name!r}: expected {_kind(default)} such as {default!r}, got {text!r}"
-            ) from None
+        except (ValueError, TypeError, ArithmeticError, RecursionError, yaml.YAMLError):
+            raise _wrong(name, default, text) from None
     return result
 
 
@@ -92,12 +94,27 @@ def typed(given: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         default = _default(name, known)
         if isinstance(default, float) and type(value) is int:
             value = float(value)
-        if default is not None and type(value) is not type(default):
-            raise E3DError(
-                f"parameter {name!r}: expected {_kind(default)} such as {default!r}, got {value!r}"
-            )
+        wrong_type = default is not None and type(value) is not type(default)
+        if wrong_type or not _all_finite(value):
+            raise _wrong(name, default, value)
         result[name] = value
     return result
+
+
+def _wrong(name: str, default: Any, got: Any) -> E3DError:
+    example = "" if default is None else f" such as {default!r}"
+    shown = got if len(repr(got)) <= 60 else f"{str(got)[:57]}…"
+    return E3DError(f"parameter {name!r}: expected {_kind(default)}{example}, got {shown!r}")
+
+
+def _all_finite(value: Any) -> bool:
+    """Whether no number in a value, or in a list or mapping, is infinite or nan."""
+    match value:
+        case float():
+            return math.isfinite(value)
+        case list() | dict():
+            return all(map(_all_finite, value.values() if isinstance(value, dict) else value))
+    return True
 
 
 def _default(name: str, known: Mapping[str, Any]) -> Any:
@@ -110,57 +127,79 @@ def _default(name: str, known: Mapping[str, Any]) -> Any:
 
 def _kind(default: Any) -> str:
     return {bool: "true or false", int: "a whole number", float: "a number", list: "a list",
-            dict: "a mapping"}.get(type(default), "text")  # fmt: skip
+            dict: "a mapping", NoneType: "a finite number, true, false, a list or text",
+            }.get(type(default), "text")  # fmt: skip
 
 
 def _from_text(default: Any, text: str) -> Any:
     """What somebody typed, as the type of `default`.
 
-    Raises ValueError, TypeError, OverflowError (an infinite whole number) or yaml.YAMLError.
+    Raises ValueError, TypeError, ArithmeticError (no number) or yaml.YAMLError.
 
-    YAML 1.1, as papermill reads it, takes `1e-3` for text and `no` for false: a number or a word is
-    read by the type of the default, and only lists and mappings by YAML.
+    YAML 1.1, as papermill reads it, takes `1e-3` for text and `1:30` for ninety: YAML only takes
+    lists and mappings apart, and every item is read by the type of the default.
     """
     match default:
         case bool():
             return _as_bool(text)
         case int():
-            number = float(text)
-            if number != int(number):
-                raise ValueError(text)
-            return int(text) if text.lstrip("+-").isdigit() else int(number)
+            return _as_int(text)
         case float():
-            value = float(text)
-            if not math.isfinite(value):
-                raise ValueError(text)
-            return value
+            return _finite(float(text))
         case str():
             return text
+        case list() if not text.startswith("["):
+            return _typed_items(default, text.replace(",", " ").split())
+        case list() | dict():
+            return _typed_items(default, yaml.load(text, Loader=yaml.BaseLoader))
+    if text.startswith(("[", "{")):
+        return _typed_items(None, yaml.load(text, Loader=yaml.BaseLoader))
+    return _scalar(text)
+
+
+def _typed_items(default: Any, items: Any) -> Any:
+    """Texts in lists and mappings as the types of the items of the default, nested ones too."""
+    if default is not None and type(items) is not type(default):
+        if isinstance(items, str):
+            return _from_text(default, items)
+        raise TypeError(items)
+    match items:
         case list():
-            words = text.replace(",", " ").split()
-            items = yaml.safe_load(text) if text.startswith("[") else words
-            return [_item(default[0], item) if default else item for item in items]
+            return [_typed_items(default[0] if default else None, item) for item in items]
         case dict():
-            value = yaml.safe_load(text)
-            if not isinstance(value, dict):
-                raise ValueError(text)
-            return value
-    return None if text in ("", "None", "null") else _scalar(text)
-
-
-def _item(example: Any, item: Any) -> Any:
-    """An item of a list that YAML read, as the type of the items that the default has."""
-    return item if isinstance(item, type(example)) else _from_text(example, str(item))
+            known = default or {}
+            return {name: _typed_items(known.get(name), item) for name, item in items.items()}
+    return _from_text(default, items)
 
 
 def _scalar(text: str) -> Any:
-    """A number, where the text is one, or whatever YAML makes of it."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return yaml.safe_load(text)
+    """None, true, false or a number, where the text is one; otherwise the text."""
+    if text in ("", "None", "null", "~"):
+        return None
+    if text.lower() in (_TRUE | _FALSE) - {"1", "0"}:
+        return _as_bool(text)
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return _as_int(text) if text.lstrip("+-").isdigit() else _finite(number)
+
+
+def _finite(number: float) -> float:
+    """The number. Raises ValueError for infinities and for what is none."""
+    if not math.isfinite(number):
+        raise ValueError(number)
+    return number
+
+
+def _as_int(text: str) -> int:
+    """A whole number, exact however large. Raises ValueError or ArithmeticError for another."""
+    number = Decimal(text)
+    if not number.is_finite() or number != number.to_integral_value():
+        raise ValueError(text)
+    if number.adjusted() > MOST_DIGITS:
+        raise ValueError(text)
+    return int(number)
 
 
 def _as_bool(text: str) -> bool:
