@@ -76,7 +76,7 @@ def _answer(writing: int, function: Callable[..., Any], arguments: tuple[Any, ..
 
 def _read(descriptor: int, deadline: float | None) -> bytes:
     """Everything that comes, until the other end closes. Raises TimeoutError after the deadline."""
-    chunks = []
+    chunks: list[bytes] = []
     while True:
         remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
         if not select.select([descriptor], [], [], remaining)[0]:

@@ -67,16 +67,18 @@ def sanitized(graph: Chem.Mol) -> Chem.Mol | str:
 
 def pdb_blocks(text: str) -> list[str]:
     """Text of each model of a PDB file, the records outside of models added to every one."""
-    models, outside, inside = [], [], None
+    models: list[list[str]] = []
+    outside: list[str] = []
+    lines = outside
     for line in text.splitlines(keepends=True):
         record = line[:6].strip()
         if record == "MODEL":
-            inside = []
-        elif record == "ENDMDL" and inside is not None:
-            models.append(inside)
-            inside = None
+            models.append([])
+            lines = models[-1]
+        elif record == "ENDMDL":
+            lines = outside
         elif record != "END":
-            (outside if inside is None else inside).append(line)
+            lines.append(line)
     if not models:
         return [text]
     outside = [line for line in outside if line[:6].strip() in ("CRYST1", "CONECT")]
