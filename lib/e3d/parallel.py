@@ -112,7 +112,8 @@ def map_resumable(
     written, when no item (with `complete`: not every one) succeeds, and when a partial result has
     disappeared; WorkerDied; and WriteError when the disk is full.
     """
-    tasks = _tasks(items, out, key)
+    # other machines may start in other folders
+    tasks = _tasks(items, out if scheduler is None else out.resolve(), key)
     with files.locked(out):
         if out.exists():
             raise E3DError(f"{out} exists; labels are never overwritten: choose another name")

@@ -85,6 +85,7 @@ def label(
     workers: Annotated[
         int | None, typer.Option(min=1, help="Processes. Default: one per core.")
     ] = None,
+    scheduler: Scheduler = None,
     seed: Annotated[int, typer.Option(help="Seed of embedding and dynamics.")] = 0,
 ) -> None:
     """Sample conformations and label them; an interrupted call resumes.
@@ -99,8 +100,9 @@ def label(
     for line in unusable.lines():
         typer.echo(f"left out: {line}", err=True)
     skipped = label_molecules(
-        sources, method, out, settings=settings, n_workers=workers, progress=sys.stderr.isatty()
-    )
+        sources, method, out, settings=settings, n_workers=workers, scheduler=scheduler,
+        progress=sys.stderr.isatty(),
+    )  # fmt: skip
     for name, reason in skipped.items():
         typer.echo(f"left out: {name}: {reason}", err=True)
     typer.echo(f"wrote {out}")
