@@ -22,14 +22,15 @@ ATOMS = {"H": -13.6, "C": -1030.0, "O": -2044.0}
 
 
 def water(name: str = "water", n_conformations: int = 3) -> Molecule:
-    """Molecule with random geometry, for reading and writing only."""
+    """Molecule with random labels, for reading and writing only."""
     rng = np.random.default_rng(7)
+    geometry = np.array([[0.0, 0.0, 0.0], [0.96, 0.0, 0.0], [-0.24, 0.93, 0.0]])
     return Molecule(
         name=name,
         subset="test",
         smiles="[O:1]([H:2])[H:3]",
         atomic_numbers=np.array([8, 1, 1]),
-        positions=rng.normal(size=(n_conformations, 3, 3)),
+        positions=geometry + 0.05 * rng.normal(size=(n_conformations, 3, 3)),
         energies=-2080.0 + rng.normal(size=n_conformations),
         formation_energies=np.zeros(n_conformations),
         forces=rng.normal(size=(n_conformations, 3, 3)),

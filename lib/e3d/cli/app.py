@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from typing import Annotated, Any
 
@@ -11,6 +13,8 @@ from e3d.errors import E3DError
 
 #: Exit code of a command that Ctrl-C stopped, by convention 128 + SIGINT.
 INTERRUPTED = 130
+#: What writing into a full or closed standard output fails with.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class App(typer.Typer):
@@ -18,9 +22,18 @@ class App(typer.Typer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().__call__(*args, **kwargs)
+            try:
+                return super().__call__(*args, **kwargs)
+            finally:
+                sys.stdout.flush()  # here, where a full disk can still be said in a line
         except E3DError as error:
             print(f"e3d: {error}", file=sys.stderr)
+            raise SystemExit(1) from None
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            print(f"e3d: cannot write the output: {error.strerror}", file=sys.stderr)
+            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the end)
             raise SystemExit(1) from None
         except SystemExit as stop:
             if stop.code == INTERRUPTED:

@@ -9,21 +9,36 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import h5py
 import numpy as np
+from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 from ase.data import chemical_symbols, covalent_radii
-from rdkit import Chem, rdBase
+from rdkit import Chem
 from scipy.spatial.distance import cdist
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
-from e3d.data.dataset import DAMAGED, GRADIENT_LIMIT, TYPE_NAMES, Dataset
+from e3d.data.dataset import Dataset
 from e3d.data.formation_energies import Zero, inferred_zero, stored_zero
+from e3d.data.graphs import MAX_STRETCH, contradictions, stretches, unsanitized
+from e3d.data.hdf5 import DAMAGED
 from e3d.data.report import Report
+from e3d.data.rules import (
+    EMPTY,
+    FOREIGN,
+    GRADIENT_LIMIT,
+    MISFIT,
+    NOT_FINITE,
+    RADICAL,
+    TYPE_NAMES,
+    obstacle,
+    steep,
+)
 from e3d.data.schema import OPTIONAL, read_fields
-from e3d.errors import E3DError
+from e3d.errors import E3DError, said
 from e3d.units import ANGSTROM_PER_BOHR
 
 #: Largest deviation of a formation energy from total minus isolated atoms, in hartree.
@@ -34,8 +49,6 @@ ENERGY_TOLERANCE = 1e-5
 SPACING_RANGE = (0.6, 10.0)
 #: Largest plausible formation energy per atom, in hartree.
 FORMATION_LIMIT = 1.0
-#: Why conformations are skipped; if most are, the gradients must be in another unit.
-STEEP = f"gradient beyond {GRADIENT_LIMIT:g} hartree/bohr"
 #: Energies closer than this, in hartree, do not say which of two conformations is higher.
 FLAT = 1e-4
 #: Conformations per molecule that are superimposed on the lowest one, which is slow.
@@ -44,26 +57,42 @@ MAX_TURNED = 4
 MIN_UPHILL = 5
 
 
-def check_dataset(path: str | Path, *, progress: bool = False) -> Report:
+def check_dataset(
+    path: str | Path,
+    *,
+    progress: bool = False,
+    without: Collection[str] = (),
+    tell: Callable[[str], None] = lambda name: None,
+) -> Report:
     """Check a SPICE-schema file of any size, one molecule in memory at a time.
 
-    Schema, units, shapes, finite values, known elements, SMILES against atoms, gradients beyond the
-    limit, charge, plausible units, and formation energies against the isolated atoms.
+    Schema, units, shapes, finite values, known elements, SMILES against atoms and geometries,
+    gradients beyond the limit, charge, plausible units, and formation energies against the isolated
+    atoms. Groups `without` are not touched; `tell` is called with each before it is.
 
     Raises E3DError only when the file cannot be opened.
     """
     with Dataset(path) as dataset:
-        report = Report(str(path), n_molecules=len(dataset))
+        report = Report(str(path))
+        if not len(dataset):
+            report.problem("file", "holds no molecules")
         zero = _check_root(dataset, report)
-        for name in tqdm(dataset.names, unit="molecule", disable=not progress, leave=False):
-            try:
-                _check_molecule(dataset.group(name), name, zero, report)
-            except DAMAGED as error:
-                report.problem(name, f"unreadable ({error}); damaged, download the file again")
-        if (large := report.skipped.get(STEEP, 0)) > report.n_usable:
+        for top in tqdm(dataset.names, unit="molecule", disable=not progress, leave=False):
+            tell(top)
+            for name in () if top in without else dataset.within(top):
+                report.n_molecules += 1
+                try:
+                    _check_molecule(dataset.group(name), name, zero, report)
+                except E3DError as error:
+                    report.problem(name, str(error))
+                except DAMAGED as error:
+                    report.problem(
+                        name, f"unreadable ({said(error)}); damaged, download the file again"
+                    )
+        if (large := report.skipped.get(steep(), 0)) > report.n_usable:
             report.problem(
                 "file",
-                f"{large} of {large + report.n_usable} conformations have a {STEEP}; are "
+                f"{large} of {large + report.n_usable} conformations have a {steep()}; are "
                 "'dft_total_gradient' in hartree/bohr, as they state?",
             )
         if report.n_downhill > report.n_uphill and report.n_downhill >= MIN_UPHILL:
@@ -75,6 +104,8 @@ def check_dataset(path: str | Path, *, progress: bool = False) -> Report:
             )
         for where, what in zero.findings():
             report.note(where, what)
+        for what in zero.by_subset():
+            report.problem("file", what)
     order = [*TYPE_NAMES, *sorted(set(report.elements) - set(TYPE_NAMES))]
     report.elements = {e: report.elements[e] for e in order if e in report.elements}
     return report
@@ -82,9 +113,11 @@ def check_dataset(path: str | Path, *, progress: bool = False) -> Report:
 
 def _check_root(dataset: Dataset, report: Report) -> Zero:
     """Check the root attributes; the zero that formation energies are compared with."""
-    if not len(dataset):
-        report.problem("file", "holds no molecules")
-    attributes = dataset.attributes
+    try:
+        attributes = dataset.attributes
+    except E3DError as error:
+        report.problem("file", _without_path(error, dataset))
+        return inferred_zero(ENERGY_TOLERANCE)
     report.level_of_theory = attributes.get("level_of_theory", "")
     for key in ("level_of_theory", "provenance", "license"):
         if key not in attributes:
@@ -102,52 +135,60 @@ def _check_root(dataset: Dataset, report: Report) -> Zero:
             if not all(np.isfinite(value) and value < 0 for value in energies.values()):
                 report.problem("file", f"{kind} atomic energies are not all finite and negative")
         except E3DError as error:
-            report.problem("file", str(error))
+            report.problem("file", _without_path(error, dataset))
             return inferred_zero(ENERGY_TOLERANCE)
     return stored_zero(json.loads(attributes["atomic_energies"]), ENERGY_TOLERANCE)
 
 
+def _without_path(error: E3DError, dataset: Dataset) -> str:
+    return str(error).removeprefix(f"{dataset.path}: ")
+
+
 def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) -> None:
-    arrays, texts, problems = read_fields(group, optional=tuple(OPTIONAL))
-    graph, more = _graph(texts.get("smiles"), arrays.get("atomic_numbers", np.empty(0)))
-    for what in [*problems, *more]:
+    fields = read_fields(group, optional=tuple(OPTIONAL))
+    arrays, numbers = fields.arrays, fields.arrays.get("atomic_numbers", np.empty(0, dtype=int))
+    graph, wrong = _graph(fields.texts.get("smiles"), numbers)
+    for what in [*fields.problems, *fields.not_finite, *wrong]:
         report.problem(name, what)
-    elements = Counter(chemical_symbols[z] for z in arrays.get("atomic_numbers", ()))
+    elements = Counter(chemical_symbols[z] for z in numbers)
     for symbol in elements:
         report.elements[symbol] = report.elements.get(symbol, 0) + 1
-    if problems:
+    if fields.problems:
         return
-    report.n_conformations += len(arrays["dft_total_energy"])
-    if not len(arrays["dft_total_energy"]):
-        report.note(name, "has no conformations")
+    report.n_conformations += len(fields.finite)
+    if not len(fields.finite):
+        report.note(name, f"has {EMPTY}")
+        return
+    if not fields.finite.all():
+        report.skip(NOT_FINITE, int((~fields.finite).sum()))
+        arrays = {
+            key: values if key == "atomic_numbers" else values[fields.finite]
+            for key, values in arrays.items()
+        }
+    if not fields.finite.any():
         return
     for what in _implausible(arrays):
         report.problem(name, what)
-    if graph is not None and not more:
-        for what in zero.check(graph, arrays["dft_total_energy"], arrays["formation_energy"]):
+    if graph is not None and not wrong:
+        for what in zero.check(
+            graph, arrays["dft_total_energy"], arrays["formation_energy"],
+            fields.texts.get("subset", ""),
+        ):  # fmt: skip
             report.problem(name, what)
+        _count_usable(arrays, fields.texts["smiles"], graph, name, report)
     _count_uphill(arrays, report)
-    _count_usable(arrays, elements, graph, report)
 
 
 def _graph(smiles: str | None, numbers: np.ndarray) -> tuple[Chem.Mol | None, list[str]]:
     """Graph of the SMILES, unsanitized, and its contradictions to the atoms."""
-    if smiles is None:
+    if not smiles:
         return None, []
-    parameters = Chem.SmilesParserParams()
-    parameters.removeHs = parameters.sanitize = False  # type: ignore[assignment]
-    with rdBase.BlockLogs():
-        graph = Chem.MolFromSmiles(smiles, parameters)
+    graph = unsanitized(smiles)
     if graph is None:
         return None, [f"SMILES {smiles!r} cannot be parsed"]
-    atoms = sorted((a.GetAtomMapNum(), a.GetAtomicNum()) for a in graph.GetAtoms())
     if not numbers.size:
         return graph, []
-    if [number for number, _ in atoms] != list(range(1, len(atoms) + 1)):
-        return graph, [f"SMILES {smiles!r}: atom maps do not number every atom from 1"]
-    if [z for _, z in atoms] != numbers.tolist():
-        return graph, [f"SMILES {smiles!r}: its atoms are not those of 'atomic_numbers'"]
-    return graph, []
+    return graph, [f"SMILES {smiles!r}: {what}" for what in contradictions(graph, numbers)]
 
 
 def _implausible(arrays: dict[str, np.ndarray]) -> list[str]:
@@ -206,15 +247,37 @@ def _count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
 
 
 def _count_usable(
-    arrays: dict[str, np.ndarray], elements: Counter, graph: Chem.Mol | None, report: Report
+    arrays: dict[str, np.ndarray], smiles: str, graph: Chem.Mol, name: str, report: Report
 ) -> None:
     """Count the conformations that `Dataset.usable` would skip and yield."""
-    count = len(arrays["dft_total_energy"])
-    if not set(elements) <= set(TYPE_NAMES):
-        report.skip(f"element outside {' '.join(TYPE_NAMES)}", count)
-    elif graph is not None and Chem.GetFormalCharge(graph) != 0:
-        report.skip("charged", count)
-    else:
-        large = (np.abs(arrays["dft_total_gradient"]) > GRADIENT_LIMIT).any(axis=(1, 2))
-        report.skip(STEEP, int(large.sum()))
-        report.n_usable += count - int(large.sum())
+    numbers, positions = arrays["atomic_numbers"], arrays["conformations"] * ANGSTROM_PER_BOHR
+    count = len(positions)
+    reason, cause = obstacle(smiles, numbers, positions, {NUMBER_OF_SYMBOL[s] for s in TYPE_NAMES})
+    if reason == MISFIT:
+        report.problem(name, cause)
+    elif reason == RADICAL:
+        report.note(name, f"has {RADICAL}; only closed-shell molecules are used")
+    if reason:
+        report.skip(
+            f"element outside {' '.join(TYPE_NAMES)}" if reason == FOREIGN else reason, count
+        )
+        return
+    _note_broken(arrays.get("temperature"), stretches(graph, numbers, positions), name, report)
+    large = (np.abs(arrays["dft_total_gradient"]) > GRADIENT_LIMIT).any(axis=(1, 2))
+    report.skip(steep(), int(large.sum()))
+    report.n_usable += count - int(large.sum())
+
+
+def _note_broken(
+    temperatures: np.ndarray | None, stretch: np.ndarray, name: str, report: Report
+) -> None:
+    """Note bonds that are none in some conformations, apart from frames of a reaction path."""
+    broken = (stretch > MAX_STRETCH).any(axis=1)
+    if temperatures is not None:
+        broken &= temperatures >= 0
+    if broken.any():
+        report.note(
+            name,
+            f"a bond of the SMILES is broken, or the atoms are in another order, in "
+            f"{int(broken.sum())} conformations, the first is {int(np.argmax(broken))}",
+        )

@@ -11,17 +11,30 @@ import h5py
 import numpy as np
 from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 
+from e3d.data.hdf5 import (
+    DAMAGED,
+    address,
+    has,
+    member,
+    names_in,
+    open_file,
+    subgroups,
+    text_attribute,
+)
+from e3d.data.left_out import LeftOut
 from e3d.data.molecule import Molecule
-from e3d.data.schema import read_fields
-from e3d.errors import E3DError
+from e3d.data.rules import (
+    GRADIENT_LIMIT,
+    NOT_FINITE,
+    TYPE_NAMES,
+    UNREADABLE,
+    obstacle,
+    steep,
+)
+from e3d.data.schema import MEMBERS, Fields, read_fields
+from e3d.errors import E3DError, printable, said
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
-#: Elements of every model trained here, in the order of the model's type indices.
-TYPE_NAMES = ("H", "C", "N", "O", "F", "Si", "S", "Cl")
-#: Largest gradient component of a usable conformation, in hartree/bohr.
-GRADIENT_LIMIT = 1.0
-#: What h5py raises on reading a damaged file.
-DAMAGED = (OSError, RuntimeError, KeyError)
 #: Largest difference in eV between atomic energies at one level of theory. The density of an
 #: open-shell atom is not spherical: its orientation in the integration grid changes the energy of
 #: oxygen by 2e-5 eV.
@@ -35,30 +48,25 @@ class Dataset:
     ...     for molecule in dataset.usable():
     ...         ...
 
-    Raises E3DError when the file is missing, truncated or not HDF5, and, on reading a molecule, for
-    a missing field, a missing or wrong unit, a wrong shape, a non-finite value or an unknown
-    element.
+    A molecule is a group of the file, or a group in a group (`A/B`). Raises E3DError when the file
+    is missing, truncated or not HDF5, and, on reading a molecule, for a missing field, a missing or
+    wrong unit, a wrong shape, a non-finite value, an unknown element, text that is not UTF-8,
+    contents of other files, or a size out of proportion to the file.
     """
 
     def __init__(self, path: str | Path):
         self.path = Path(path)
-        if not self.path.exists():
-            raise E3DError(
-                f"data set {self.path} does not exist; `make pull` fetches the project's"
-            )
-        if self.path.is_dir():
-            raise E3DError(f"data set {self.path} is a folder; give the .h5 file in it")
+        self._file = open_file(self.path)
         try:
-            self._file = h5py.File(self.path, "r")
-            self.names: list[str] = list(self._file)
-        except BlockingIOError as error:
-            raise E3DError(f"data set {self.path} is being written; try again later") from error
+            #: Groups of the file; those inside them are found on reading.
+            self.names: list[str] = names_in(self._file)
         except DAMAGED as error:
+            self._file.close()
             raise E3DError(
-                f"data set {self.path} is truncated or not HDF5 ({error}); download it again"
+                f"data set {self.path} is truncated or not HDF5 ({said(error)}); download it again"
             ) from error
-        #: Conformations that the last call of `usable` skipped, by reason.
-        self.skipped: dict[str, int] = {}
+        #: What the last call of `usable` left out.
+        self.left_out = LeftOut()
 
     def __enter__(self) -> Dataset:
         return self
@@ -75,43 +83,102 @@ class Dataset:
         return len(self.names)
 
     def __getitem__(self, name: str) -> Molecule:
+        fields = self._fields(name)
+        if fields.not_finite:
+            raise _refusal(self.path, name, fields.not_finite)
+        return _as_molecule(fields, name)
+
+    def _fields(self, name: str) -> Fields:
+        """What a molecule holds, without problems but possibly with values that are not finite."""
         try:
-            return _read_molecule(self.group(name), name)
+            fields = read_fields(self.group(name))
         except E3DError as error:
             raise E3DError(f"{self.path}, {error}") from None
         except DAMAGED as error:
             raise E3DError(
-                f"{self.path}, molecule {name!r}: unreadable ({error}); the file is damaged, "
-                "download it again"
+                f"{self.path}, molecule {printable(name)!r}: unreadable ({said(error)}); the file "
+                "is damaged, download it again"
             ) from error
+        if fields.problems:
+            raise _refusal(self.path, name, fields.problems)
+        return fields
 
     def group(self, name: str) -> h5py.Group:
         """The HDF5 group of a molecule, unconverted."""
-        if name not in self._file:
-            raise E3DError(f"no molecule {name!r}")
-        return self._file[name]
+        try:
+            return member(self._file, name)
+        except E3DError as error:
+            raise E3DError(f"no molecule {printable(name)!r}: {error}") from None
+
+    def within(self, name: str) -> Iterator[str]:
+        """Names of the molecules at and below a group of the file.
+
+        A group that cannot be opened counts as one, so that reading it says why.
+        """
+        waiting, seen = [name], set()
+        while waiting:
+            name = waiting.pop()
+            try:
+                group = self.group(name)
+                nested = subgroups(group, MEMBERS)
+                if (here := address(group)) in seen:  # groups can hold each other
+                    continue
+            except (E3DError, *DAMAGED):
+                yield name
+                continue
+            seen.add(here)
+            if not nested or any(has(group, key) for key in MEMBERS):
+                yield name
+            waiting += [f"{name}/{inner}" for inner in reversed(nested)]
 
     def __iter__(self) -> Iterator[Molecule]:
-        return (self[name] for name in self.names)
+        return (self[name] for top in self.names for name in self.within(top))
 
-    def usable(self, type_names: Iterable[str] = TYPE_NAMES) -> Iterator[Molecule]:
-        """Neutral molecules of known elements, without conformations beyond the gradient limit.
+    def usable(
+        self,
+        type_names: Iterable[str] = TYPE_NAMES,
+        *,
+        strict: bool = True,
+        charges: Sequence[int] = (0,),
+        gradient_limit: float = GRADIENT_LIMIT,
+    ) -> Iterator[Molecule]:
+        """Neutral closed-shell molecules of known elements whose geometry has the bonds of their
+        SMILES, without conformations beyond the gradient limit.
 
-        What is left out is counted in `skipped`, in conformations.
+        What is passed over is counted and named in `left_out`. strict: a molecule that cannot be
+        read and a value that is not finite raise E3DError; otherwise they are left out like the
+        rest. charges: formal charges that are usable, in e (none: any); gradient_limit in
+        hartree/bohr.
         """
-        self.skipped = {}
+        self.left_out = LeftOut()
         known = {NUMBER_OF_SYMBOL[symbol] for symbol in type_names}
-        limit = GRADIENT_LIMIT * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
-        for molecule in self:
-            if not set(molecule.atomic_numbers.tolist()) <= known:
-                self._skip("element outside the model's types", len(molecule))
-            elif self._charge(molecule) != 0:
-                self._skip("charged", len(molecule))
-            else:
-                small = np.abs(molecule.forces).max(axis=(1, 2)) <= limit
-                self._skip("gradient beyond 1 hartree/bohr", int((~small).sum()))
-                if small.any():
-                    yield molecule if small.all() else molecule.select(small)
+        limit = gradient_limit * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
+        for name in (name for top in self.names for name in self.within(top)):
+            try:
+                fields = self._fields(name)
+                molecule = _as_molecule(fields, name)
+                reason, cause = _obstacle(self.path, molecule, known, charges)
+                if strict and fields.not_finite and not reason:
+                    raise _refusal(self.path, name, fields.not_finite)
+            except E3DError as error:
+                if strict:
+                    raise
+                self.left_out.add(UNREADABLE, printable(name), 0, _cause(error, self.path, name))
+                continue
+            if reason:
+                self.left_out.add(reason, printable(name), len(molecule), cause)
+                continue
+            gentle = fields.finite.copy()
+            forces = np.abs(molecule.forces[gentle]).reshape(int(gentle.sum()), -1)
+            gentle[gentle] = forces.max(axis=1, initial=0) <= limit
+            for why, lost, what in (
+                (NOT_FINITE, ~fields.finite, "; ".join(fields.not_finite)),
+                (steep(gradient_limit), fields.finite & ~gentle, ""),
+            ):
+                if lost.any():
+                    self.left_out.add(why, printable(name), int(lost.sum()), what)
+            if gentle.any():
+                yield molecule if gentle.all() else molecule.select(gentle)
 
     def relaxed(self) -> Iterator[Molecule]:
         """Usable molecules that have a relaxed conformation (temperature 0), with it alone."""
@@ -119,20 +186,30 @@ class Dataset:
             if molecule.temperatures is not None and (molecule.temperatures == 0).any():
                 yield molecule.relaxed
 
-    def _charge(self, molecule: Molecule) -> int:
-        try:
-            return molecule.charge
-        except E3DError as error:
-            raise E3DError(f"{self.path}, {error}") from None
-
-    def _skip(self, reason: str, count: int) -> None:
-        if count:
-            self.skipped[reason] = self.skipped.get(reason, 0) + count
+    @property
+    def skipped(self) -> dict[str, int]:
+        """Conformations that the last call of `usable` left out, by reason."""
+        return {
+            reason: entry.n_conformations
+            for reason, entry in self.left_out.reasons.items()
+            if entry.n_conformations
+        }
 
     @property
     def attributes(self) -> dict[str, str]:
-        """Root attributes as text: level_of_theory, provenance, license and others."""
-        return {key: str(value) for key, value in self._file.attrs.items()}
+        """Root attributes as text: level_of_theory, provenance, license and others.
+
+        Raises E3DError for one that is no text or number, or not UTF-8.
+        """
+        try:
+            stored = {key: text_attribute(self._file, key) for key in self._file.attrs}
+        except E3DError as error:
+            raise E3DError(f"{self.path}: root {error}") from None
+        except DAMAGED as error:
+            raise E3DError(
+                f"{self.path}: root attributes are unreadable ({said(error)}); download it again"
+            ) from error
+        return {key: text for key, text in stored.items() if text is not None}
 
     def atomic_energies(self, zero: str = "isolated") -> dict[str, float]:
         """Energies of the elements in eV: the `isolated` atoms, or the `aligned` zero.
@@ -144,19 +221,21 @@ class Dataset:
         keys = {"isolated": "atomic_energies", "aligned": "atomic_energies_aligned"}
         if zero not in keys:
             raise E3DError(f"unknown zero {zero!r}; choose one of {', '.join(keys)}")
-        text = self._file.attrs.get(keys[zero], self._file.attrs.get("atomic_energies"))
+        stored = self.attributes
+        text = stored.get(keys[zero], stored.get("atomic_energies"))
         if text is None:
             raise E3DError(
                 f"{self.path} has no root attribute 'atomic_energies' (JSON, hartree); "
                 "without it the edge energies have no zero"
             )
         try:
-            return {key: float(value) * EV_PER_HARTREE for key, value in json.loads(text).items()}
-        except (ValueError, TypeError, AttributeError) as error:
+            energies = {key: float(value) for key, value in json.loads(text).items()}
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise E3DError(
                 f"{self.path}: root attribute {keys[zero]!r} is not JSON of element symbol to "
-                f"hartree ({error}); write it again"
+                f"hartree ({said(error)}); write it again"
             ) from error
+        return {key: value * EV_PER_HARTREE for key, value in energies.items()}
 
 
 def read_molecules(
@@ -183,15 +262,34 @@ def read_molecules(
     return molecules, zero
 
 
-def _read_molecule(group: h5py.Group, name: str) -> Molecule:
-    arrays, texts, problems = read_fields(group)
-    if problems:
-        more = f" (and {len(problems) - 1} more; `e3d check` lists all)" if problems[1:] else ""
-        raise E3DError(f"molecule {name!r}: {problems[0]}{more}")
+def _refusal(path: Path, name: str, problems: Sequence[str]) -> E3DError:
+    more = f" (and {len(problems) - 1} more; `e3d check` lists all)" if problems[1:] else ""
+    return E3DError(f"{path}, molecule {printable(name)!r}: {problems[0]}{more}")
+
+
+def _obstacle(
+    path: Path, molecule: Molecule, known: set[int], charges: Sequence[int]
+) -> tuple[str, str]:
+    try:
+        return obstacle(
+            molecule.smiles, molecule.atomic_numbers, molecule.positions, known, charges=charges
+        )
+    except E3DError as error:
+        raise _refusal(path, molecule.name, [str(error)]) from None
+
+
+def _cause(error: E3DError, path: Path, name: str) -> str:
+    """The message of a refusal without the place, which is said anyway."""
+    return str(error).removeprefix(f"{path}, ").removeprefix(f"molecule {printable(name)!r}: ")
+
+
+def _as_molecule(fields: Fields, name: str) -> Molecule:
+    """A molecule in eV and Å from what its group holds."""
+    arrays = fields.arrays
     return Molecule(
         name=name,
-        subset=texts.get("subset", ""),
-        smiles=texts["smiles"],
+        subset=fields.texts.get("subset", ""),
+        smiles=fields.texts["smiles"],
         atomic_numbers=arrays["atomic_numbers"],
         positions=arrays["conformations"].astype(float) * ANGSTROM_PER_BOHR,
         energies=arrays["dft_total_energy"] * EV_PER_HARTREE,

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pooch
@@ -17,6 +16,7 @@ import requests
 from tqdm import tqdm
 
 from e3d import files
+from e3d.data.source import Source
 from e3d.errors import E3DError
 
 #: Seconds to wait for a connection, and for the next bytes.
@@ -29,15 +29,6 @@ _BLOCK = 1 << 16
 _GB = 1e9
 #: Answers worth another attempt: the server is busy or restarting.
 _BUSY = (408, 425, 429, 500, 502, 503, 504)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A file on the web: its address, its size in bytes and the MD5 of its content."""
-
-    url: str
-    size: int
-    md5: str
 
 
 class _Broken(Exception):

@@ -10,6 +10,8 @@ import numpy as np
 from rdkit import Chem
 
 Atom = tuple[str, int]  # element symbol, formal charge
+#: Molecules with another zero that make a subset suspect, and subsets that are kept apart.
+MIN_DIFFERING, MAX_SUBSETS = 3, 1000
 
 
 @dataclass
@@ -19,16 +21,36 @@ class Zero:
     Where a file does not store them, the zero of a molecule is its total minus its formation
     energy. It must be a sum over the atoms, with ions as atoms of their own kind: each new
     composition is either predicted by those in the `basis` or extends it. The basis has at most one
-    composition per kind of atom, so it does not grow with the file.
+    composition per kind of atom, so it does not grow with the file. subsets: molecules of each that
+    agree, and that differ.
     """
 
     tolerance: float
     stored: dict[str, float] | None = None
     basis: list[tuple[Counter[Atom], float]] = field(default_factory=list)
     n_predicted: int = 0
+    subsets: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def check(self, graph: Chem.Mol, total: np.ndarray, formation: np.ndarray) -> list[str]:
+    def check(
+        self, graph: Chem.Mol, total: np.ndarray, formation: np.ndarray, subset: str = ""
+    ) -> list[str]:
         """Problems of a molecule's total and formation energies, each (M,) in hartree."""
+        problems = self._problems(graph, total, formation)
+        if subset in self.subsets or len(self.subsets) < MAX_SUBSETS:
+            agree, differ = self.subsets.get(subset, (0, 0))
+            self.subsets[subset] = (agree + (not problems), differ + bool(problems))
+        return problems
+
+    def by_subset(self) -> list[str]:
+        """Subsets that differ as a whole: most of their molecules have another zero."""
+        return [
+            f"subset {subset!r}: {differ} of {agree + differ} molecules have another zero of "
+            "energy than the rest; is it at another level of theory? Use it separately"
+            for subset, (agree, differ) in self.subsets.items()
+            if differ >= MIN_DIFFERING and differ > agree and len(self.subsets) > 1
+        ]
+
+    def _problems(self, graph: Chem.Mol, total: np.ndarray, formation: np.ndarray) -> list[str]:
         zeros = total - formation
         atoms = Counter((a.GetSymbol(), a.GetFormalCharge()) for a in graph.GetAtoms())
         if np.ptp(zeros) > self.tolerance:

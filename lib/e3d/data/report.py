@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from e3d.errors import printable
+
 #: Findings of one kind that are listed; the others are only counted.
 MAX_LISTED = 20
 
@@ -79,4 +81,4 @@ class Report:
         verdict = (
             "no problems" if self.ok else f"{self.n_problems} problem{'s' * (self.n_problems > 1)}"
         )
-        return "\n".join([*lines, verdict])
+        return "\n".join(map(printable, [*lines, verdict]))

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
 import h5py
 import numpy as np
 from ase.data import chemical_symbols
+
+from e3d.data.hdf5 import (
+    DAMAGED,
+    has,
+    member,
+    require_contained,
+    text_attribute,
+    text_of,
+)
+from e3d.errors import E3DError, said
 
 #: Numeric fields: shape in terms of M conformations and N atoms, and the unit they must state.
 SCHEMA: dict[str, tuple[tuple[str | int, ...], str]] = {
@@ -20,95 +34,173 @@ OPTIONAL: dict[str, tuple[tuple[str | int, ...], str | None]] = {
     "wiberg_lowdin_indices": (("M", "N", "N"), None),
 }
 TEXTS = ("smiles", "subset")
+#: Members of a molecule in SPICE 2 that are not read.
+OTHER = (
+    "mbis_charges", "mbis_dipoles", "mbis_quadrupoles", "mbis_octupoles", "scf_dipole",
+    "scf_quadrupole",
+)  # fmt: skip
+#: Names of everything that a molecule holds; a group below it with another name may be a molecule.
+MEMBERS = frozenset(["atomic_numbers", *SCHEMA, *OPTIONAL, *TEXTS, *OTHER])
+
+
+@dataclass
+class Fields:
+    """What a group holds of the schema, in the units of the file.
+
+    arrays: of M conformations and N atoms, fit for use only without `problems`, a line each;
+    finite (M,): conformations without an infinite or undefined value; not_finite: which field has
+    such values, a line each. A molecule may be empty, M = 0.
+    """
+
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    not_finite: list[str] = field(default_factory=list)
+    finite: np.ndarray = field(default_factory=lambda: np.ones(0, dtype=bool))
 
 
 def read_fields(
     group: h5py.Group | h5py.Dataset, *, optional: tuple[str, ...] = ("temperature",)
-) -> tuple[dict[str, np.ndarray], dict[str, str], list[str]]:
-    """Arrays and texts of one molecule, in the units of the file, and every problem, a line each.
+) -> Fields:
+    """Required fields and those of `optional` that are present, and every problem of theirs.
 
-    Required fields and those of `optional` that are present are read; what is returned is fit for
-    use only when there is no problem.
+    Shapes, types and sizes are looked at before contents are read. Raises nothing for a damaged
+    group: that is a problem.
     """
     if not isinstance(group, h5py.Group):
-        return {}, {}, ["is a data set, expected a group with the fields of one molecule"]
-    numbers, problems = _read_atomic_numbers(group)
-    arrays = {"atomic_numbers": numbers}
+        return Fields(problems=["is a data set, expected a group with the fields of one molecule"])
+    found = Fields()
+    for key in TEXTS:
+        _noting(found.problems, key, _read_text, group, key, found)
+    _noting(found.problems, "atomic_numbers", _read_atomic_numbers, group, found)
+    if _is_empty(group):
+        return _empty(found)
     sizes: dict[str | int, int] = {3: 3}
-    if not problems:
-        sizes["N"] = len(numbers)
-    wanted = {**SCHEMA, **{key: OPTIONAL[key] for key in optional if key in group}}
+    if "atomic_numbers" in found.arrays:
+        sizes["N"] = len(found.arrays["atomic_numbers"])
+    wanted = {**SCHEMA, **{key: OPTIONAL[key] for key in optional if has(group, key)}}
     for key, (axes, unit) in wanted.items():
-        arrays[key], found = _read_field(group.get(key), key, axes, unit, sizes)
-        problems += found
-    texts = {key: text for key in TEXTS if (text := _read_text(group.get(key))) is not None}
-    if "smiles" not in texts:
-        problems.append("field 'smiles' is missing or not text; bonds and charge come from it")
-    return arrays, texts, problems
+        _noting(found.problems, key, _read_field, group, key, axes, unit, sizes, found)
+    if "smiles" not in found.texts and not any("'smiles'" in what for what in found.problems):
+        found.problems.append(
+            "field 'smiles' is missing or not text; bonds and charge come from it"
+        )
+    _find_not_finite(found, wanted)
+    return found
 
 
-def _read_text(stored: h5py.Dataset | None) -> str | None:
-    """Text of a scalar or one-element string field, None where it is missing or not text."""
-    if stored is None or h5py.check_string_dtype(stored.dtype) is None:
-        return None
-    values = np.ravel(stored.asstr()[()])
-    return str(values[0]) if values.size else None
+def _noting(problems: list[str], key: str, read: Callable[..., None], *arguments: Any) -> None:
+    """Read a field; what is wrong with it becomes a problem."""
+    try:
+        read(*arguments)
+    except E3DError as error:
+        problems.append(f"field {key!r} {error}")
+    except DAMAGED as error:
+        problems.append(
+            f"field {key!r} is unreadable ({said(error)}); the file is damaged, download it again"
+        )
 
 
-def _read_atomic_numbers(group: h5py.Group) -> tuple[np.ndarray, list[str]]:
-    nothing = np.empty(0, dtype=np.int64)
-    if "atomic_numbers" not in group:
-        return nothing, ["field 'atomic_numbers' is missing; is this a SPICE-schema file?"]
-    values = group["atomic_numbers"][()]
-    if np.ndim(values) != 1 or values.dtype.kind not in "iu" or not values.size:
-        return nothing, [
-            f"field 'atomic_numbers' is {values.dtype} of shape {np.shape(values)}, expected "
-            "integers of shape (N,) for N ≥ 1 atoms"
-        ]
-    unknown = sorted({int(z) for z in values if not 0 < z < len(chemical_symbols)})
-    if unknown:
-        return nothing, [f"unknown element: atomic number {', '.join(map(str, unknown))}"]
-    return values.astype(np.int64), []
+def _stored(group: h5py.Group, key: str) -> h5py.Dataset:
+    """A field, not yet read. Raises E3DError where it is missing, no data or not in the file."""
+    if not has(group, key):
+        raise E3DError("is missing; is this a SPICE-schema file?")
+    stored = member(group, key)
+    if not isinstance(stored, h5py.Dataset):
+        raise E3DError("is a group, expected an array")
+    return stored
+
+
+def _read_text(group: h5py.Group, key: str, found: Fields) -> None:
+    if has(group, key) and (text := text_of(_stored(group, key))) is not None:
+        found.texts[key] = text
+
+
+def _read_atomic_numbers(group: h5py.Group, found: Fields) -> None:
+    stored = _stored(group, "atomic_numbers")
+    if stored.ndim != 1 or stored.dtype.kind not in "iu" or not stored.size:
+        if stored.size == 0 and _is_empty(group):
+            return
+        raise E3DError(
+            f"is {stored.dtype} of shape {stored.shape}, expected integers of shape (N,) for N ≥ 1 "
+            "atoms"
+        )
+    require_contained(stored)
+    values = stored[()]
+    if unknown := sorted({int(z) for z in values if not 0 < z < len(chemical_symbols)}):
+        listed = ", ".join(map(str, unknown[:5])) + (" …" if unknown[5:] else "")
+        raise E3DError(f"has an unknown element: atomic number {listed}")
+    found.arrays["atomic_numbers"] = values.astype(np.int64)
+
+
+def _is_empty(group: h5py.Group) -> bool:
+    """Whether a molecule has its fields, but no conformation in any."""
+    try:
+        stored = [_stored(group, key) for key in SCHEMA if has(group, key)]
+    except (E3DError, *DAMAGED):  # reading the field says what is wrong
+        return False
+    return bool(stored) and all(values.size == 0 and values.shape[0] == 0 for values in stored)
+
+
+def _empty(found: Fields) -> Fields:
+    """The fields of a molecule without conformations, in the shapes of the schema."""
+    numbers = found.arrays.setdefault("atomic_numbers", np.empty(0, dtype=np.int64))
+    found.texts.setdefault("smiles", "")
+    size = {"M": 0, "N": len(numbers), 3: 3}
+    for key, (axes, _) in SCHEMA.items():
+        found.arrays[key] = np.empty([size[axis] for axis in axes])
+    return found
 
 
 def _read_field(
-    stored: h5py.Dataset | None,
+    group: h5py.Group,
     key: str,
     axes: tuple[str | int, ...],
     unit: str | None,
     sizes: dict[str | int, int],
-) -> tuple[np.ndarray, list[str]]:
-    """Values of a field and its problems; the first field sets M in `sizes`."""
-    if stored is None:
-        return np.empty(0), [f"field {key!r} is missing; is this a SPICE-schema file?"]
-    problems = []
-    found = stored.attrs.get("units")
-    found = found.decode() if isinstance(found, bytes) else found
-    if unit is not None and (found is None or str(found).lower() != unit.lower()):
-        problems.append(
-            f"field {key!r} has {'no units' if found is None else f'units {found!r}'}, expected "
+    found: Fields,
+) -> None:
+    """Read a field and note its problems; the first field sets M in `sizes`."""
+    stored = _stored(group, key)
+    require_contained(stored)
+    stated = text_attribute(stored, "units") if unit is not None else None
+    if unit is not None and (stated is None or stated.lower() != unit.lower()):
+        found.problems.append(
+            f"field {key!r} has {'no units' if stated is None else f'units {stated!r}'}, expected "
             f"{unit!r}; convert the values and set the attribute 'units'"
         )
-    values = np.asarray(stored[()])
-    if values.dtype.kind not in "fiu":
-        return values, [*problems, f"field {key!r} holds {values.dtype}, expected numbers"]
-    if values.ndim:
-        sizes.setdefault("M", len(values))
+    kind = stored.dtype
+    if kind.kind not in "fiu":
+        raise E3DError(f"holds {kind}, expected numbers")
+    if key in SCHEMA and (kind.kind != "f" or kind.itemsize < 4):
+        raise E3DError(f"holds {kind}, expected floating-point numbers of 4 bytes or more")
+    if stored.ndim:
+        sizes.setdefault("M", len(stored))
     expected = tuple(sizes.get(axis, axis) for axis in axes)
-    fits = values.ndim == len(expected) and all(
-        want == have or isinstance(want, str)
-        for want, have in zip(expected, values.shape, strict=True)
-    )
-    if not fits:
+    if stored.ndim != len(expected) or any(
+        want != have and not isinstance(want, str)
+        for want, have in zip(expected, stored.shape, strict=True)
+    ):
         wanted = f"({', '.join(map(str, expected))}{',' if len(expected) == 1 else ''})"
-        problems.append(
-            f"field {key!r} has shape {values.shape}, expected {wanted} for M conformations of N "
-            f"atoms, here M = {sizes.get('M', '?')}, N = {sizes.get('N', '?')}"
+        raise E3DError(
+            f"has shape {stored.shape}, expected {wanted} for M conformations of N atoms, here "
+            f"M = {sizes.get('M', '?')}, N = {sizes.get('N', '?')}"
         )
-    if not np.isfinite(values).all():
-        where = np.argwhere(~np.isfinite(values))
-        problems.append(
-            f"field {key!r} is not finite in {len(np.unique(where[:, :1]))} conformations, the "
-            f"first is conformation {int(where[0, 0]) if where.shape[1] else 0}"
-        )
-    return values, problems
+    found.arrays[key] = np.asarray(stored[()])
+
+
+def _find_not_finite(found: Fields, keys: Iterable[str]) -> None:
+    """Mark the conformations with infinite or undefined values in the fields that were read."""
+    read = [key for key in keys if key in found.arrays]
+    if not read:
+        return
+    found.finite = np.ones(len(found.arrays[read[0]]), dtype=bool)
+    for key in read:
+        values = found.arrays[key]
+        good = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+        if not good.all():
+            found.not_finite.append(
+                f"field {key!r} is not finite in {int((~good).sum())} conformations, the first is "
+                f"conformation {int(np.argmin(good))}"
+            )
+        found.finite &= good

@@ -7,7 +7,7 @@ data sets say of themselves stands here.
 
 from __future__ import annotations
 
-from e3d.data.download import Source
+from e3d.data.source import Source
 from e3d.paths import ROOT
 
 #: What `--dataset` and the parameter `dataset` call the file.

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import pandas as pd
 
 from e3d.chemistry.bonding import canonical_smiles
 from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Fold = Literal["train", "validation", "test"]
 #: What can be held out: conformations of molecules that were trained on, or whole molecules.
@@ -101,6 +103,8 @@ def split_table(molecules: Mapping[str, Iterable[str]]) -> pd.DataFrame:
     `molecules` maps the name of a data set to the SMILES it holds. Columns: smiles (canonical,
     unique, sorted), fold, data_sets (names, separated by spaces).
     """
+    import pandas as pd  # not for every process that trains
+
     held_by: dict[str, list[str]] = {}
     for name, entries in molecules.items():
         for smiles in sorted({canonical_smiles(entry) for entry in entries}):

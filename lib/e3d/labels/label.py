@@ -12,15 +12,17 @@ from dataclasses import asdict, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 import numpy as np
 from ase.data import chemical_symbols
 
 from e3d.chemistry import bonding
-from e3d.chemistry.bonding import canonical_smiles
+from e3d.chemistry.bonding import stereo_smiles
 from e3d.chemistry.levels import FRAMES, LEVELS, METHODS, UNPAIRED, isolated_atoms
 from e3d.data.dataset import Dataset
+from e3d.data.left_out import LeftOut
 from e3d.data.molecule import Molecule
 from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
@@ -60,11 +62,17 @@ def _write(method: str, settings: Sampling, source: str | Molecule, path: Path) 
         result = label(conformations, method)
     except RuntimeError as error:  # of tblite and PySCF
         raise E3DError(str(error)) from error
+    write_part(path, result)
+
+
+def write_part(path: Path, molecule: Molecule) -> None:
+    """Keep one labelled molecule as a partial result of `map_resumable`."""
     with open(path, "wb") as stream:
-        np.savez(stream, **{key: v for key, v in asdict(result).items() if v is not None})
+        np.savez(stream, **{key: v for key, v in asdict(molecule).items() if v is not None})
 
 
-def _read(path: Path) -> Molecule:
+def read_part(path: Path) -> Molecule:
+    """The molecule that `write_part` kept."""
     with np.load(path, allow_pickle=False) as stored:
         fields: dict[str, Any] = {key: stored[key] for key in stored.files}
     for key in ("name", "subset", "smiles"):
@@ -79,12 +87,14 @@ def label_molecules(
     *,
     settings: Sampling | None = None,
     n_workers: int | None = None,
+    scheduler: str | None = None,
     progress: bool = True,
 ) -> dict[str, str]:
     """Sample (SMILES) or take (Molecule) conformations, label them and write a data set to `out`.
 
     Finished molecules are kept beside `out` until the data set is complete; calling again with the
-    same settings resumes. Returns the molecules left out, with the reason of each.
+    same settings resumes. n_workers, scheduler: see `parallel.map_ordered`. Returns the molecules
+    left out, with the reason of each.
 
     Raises E3DError, before any work is done, for an unknown method, a SMILES that cannot be parsed,
     a molecule given twice or an element without a ground state; and as `map_resumable` does.
@@ -96,7 +106,7 @@ def label_molecules(
 
     def assemble(paths: list[Path], new: Path) -> None:
         write_dataset(
-            new, (replace(m, subset=_subset(m)) for m in map(_read, paths)),
+            new, (replace(m, subset=_subset(m)) for m in map(read_part, paths)),
             level_of_theory=LEVELS[method], atomic_energies=isolated_atoms(method, elements),
             provenance=_provenance(method, settings, sources),
         )  # fmt: skip
@@ -104,7 +114,7 @@ def label_molecules(
     skipped = map_resumable(
         partial(_write, method, settings), sources, Path(out), assemble,
         key=partial(_key, method, settings), unit="molecule", n_workers=n_workers,
-        renew_after=TASKS_PER_WORKER, progress=progress,
+        scheduler=scheduler, renew_after=TASKS_PER_WORKER, progress=progress,
     )  # fmt: skip
     return {_name(source): reason for source, reason in skipped}
 
@@ -123,7 +133,7 @@ def _check_sources(sources: Sequence[str | Molecule]) -> list[str]:
     names: set[str] = set()
     elements: set[str] = set()
     for source in sources:
-        name = canonical_smiles(source) if isinstance(source, str) else source.name
+        name = stereo_smiles(source) if isinstance(source, str) else source.name
         if name in names:
             raise E3DError(f"molecule {name!r} is given twice; list each once")
         names.add(name)
@@ -132,7 +142,7 @@ def _check_sources(sources: Sequence[str | Molecule]) -> list[str]:
         else:
             elements |= {chemical_symbols[z] for z in source.atomic_numbers}
     if not sources:
-        raise E3DError("no molecule to label; the source holds none that is neutral")
+        raise E3DError("no molecule to label; the source holds none that can be used")
     if unknown := sorted(elements - set(UNPAIRED)):
         raise E3DError(f"cannot label {', '.join(unknown)}; elements known: {', '.join(UNPAIRED)}")
     return sorted(elements)
@@ -157,13 +167,31 @@ def _provenance(method: str, settings: Sampling, sources: Sequence[str | Molecul
 
 
 def read_sources(path: str | Path) -> list[str | Molecule]:
-    """Molecules to label: a text file of SMILES, one a line (`#` comments), or a data set."""
+    """Molecules to label: a text file of SMILES, one a line (`#` comments), or a data set.
+
+    Raises E3DError when there is no file, or one that holds no SMILES or something else; and for
+    a molecule of a data set that cannot be read.
+    """
+    return _sources(path, strict=True)[0]
+
+
+def usable_sources(path: str | Path) -> tuple[list[str | Molecule], LeftOut]:
+    """As `read_sources`, but molecules of a data set that cannot be read are left out.
+
+    Returns the others and what was left out.
+    """
+    return _sources(path, strict=False)
+
+
+def _sources(path: str | Path, *, strict: bool) -> tuple[list[str | Molecule], LeftOut]:
     path = Path(path)
     if path.suffix.lower() in (".h5", ".hdf5"):
         with Dataset(path) as dataset:
-            return list(dataset.usable())
+            return list(dataset.usable(strict=strict)), dataset.left_out
     if not path.exists():
         raise E3DError(f"{path} does not exist; give a text file of SMILES or a data set")
+    if path.is_dir() or not S_ISREG(path.stat().st_mode):  # a named pipe would wait for its end
+        raise E3DError(f"{path} is no regular file; give a text file of SMILES or a data set")
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -175,11 +203,11 @@ def read_sources(path: str | Path) -> list[str | Molecule]:
     ]
     if not entries:
         raise E3DError(f"{path} holds no SMILES")
-    return [_read_smiles(path, number, text) for number, text in entries]
+    return [_read_smiles(path, number, text) for number, text in entries], LeftOut()
 
 
 def _read_smiles(path: Path, line: int, text: str) -> str:
     try:
-        return canonical_smiles(text)
+        return stereo_smiles(text)
     except E3DError as error:
         raise E3DError(f"{path}, line {line}: {error}") from None

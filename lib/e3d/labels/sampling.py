@@ -8,11 +8,14 @@ import numpy as np
 from ase.calculators.calculator import Calculator
 
 from e3d.chemistry import bonding
-from e3d.chemistry.bonding import canonical_smiles
+from e3d.chemistry.bonding import stereo_smiles
 from e3d.chemistry.xtb import calculator as gfn2
 from e3d.chemistry.xtb import relax
 from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
+
+#: RDKit takes seeds below this, HDF5 temperatures up to this, in K.
+MAX_SEED, MAX_TEMPERATURE = 2**31 - 1, 32_767
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,26 @@ class Sampling:
     max_stretch: float = 1.5
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.seed < MAX_SEED:
+            raise E3DError(f"seed is {self.seed}, expected 0 to {MAX_SEED - 1}")
+        if not all(0 < kelvin <= MAX_TEMPERATURE for kelvin in self.temperatures_K):
+            raise E3DError(
+                f"temperatures are {_listed(self.temperatures_K)} K, expected 1 to "
+                f"{MAX_TEMPERATURE}; the relaxed geometry is always among the conformations"
+            )
+        if len(set(self.temperatures_K)) < len(self.temperatures_K):
+            raise E3DError(
+                f"temperatures are {_listed(self.temperatures_K)} K, one of them twice, which "
+                "gives the same frames twice; raise the number of frames instead"
+            )
+        if self.frames_per_temperature < 0:
+            raise E3DError(f"frames are {self.frames_per_temperature}, expected 0 or more")
+
+
+def _listed(temperatures: tuple[int, ...]) -> str:
+    return ", ".join(map(str, temperatures))
+
 
 def sample(smiles: str, settings: Sampling) -> Molecule:
     """Conformations of a molecule without labels: relaxed, then frames of Langevin dynamics.
@@ -46,6 +69,8 @@ def sample(smiles: str, settings: Sampling) -> Molecule:
     relaxed = relax(numbers, start, fmax=settings.relax_fmax_eV_per_A)
     if not bonding.keeps_its_bonds(graph, relaxed):
         raise E3DError(f"{smiles}: its bonds change on relaxation with GFN2-xTB")
+    if not bonding.keeps_its_configuration(graph, relaxed):
+        raise E3DError(f"{smiles}: its configuration (E/Z, R/S) changes on relaxation")
     frames, temperatures = [relaxed], [0]
     for temperature in settings.temperatures_K:
         new = dynamics(numbers, relaxed, bonding.bond_pairs(graph), temperature, settings,
@@ -54,7 +79,7 @@ def sample(smiles: str, settings: Sampling) -> Molecule:
         temperatures += [temperature] * len(new)
     n_frames, n_atoms = len(frames), len(numbers)
     return Molecule(
-        canonical_smiles(smiles), "", bonding.mapped_smiles(graph), numbers, np.array(frames),
+        stereo_smiles(smiles), "", bonding.mapped_smiles(graph), numbers, np.array(frames),
         np.zeros(n_frames), np.zeros(n_frames), np.zeros((n_frames, n_atoms, 3)),
         np.array(temperatures),
     )  # fmt: skip

@@ -1,0 +1,139 @@
+"""Checking a file that may be damaged in a process of its own, with a limit on time and memory.
+
+On some damage the HDF5 library loops for ever, ends the process or asks for all memory; none of
+that can be caught inside the process.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from collections.abc import Collection
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import RLock
+
+from e3d.data.report import Report
+from e3d.errors import E3DError
+
+#: Seconds that reading one group may take; a molecule takes milliseconds.
+PATIENCE = 60.0
+#: Bytes of memory beyond those of the imported libraries; a molecule takes megabytes.
+MEMORY = 4 * 2**30
+#: Groups on which reading may end before the rest of the file is given up.
+MAX_LOST = 5
+
+
+def check_guarded(
+    path: str | Path, *, progress: bool = False, patience: float = PATIENCE, memory: int = MEMORY
+) -> Report:
+    """`check_dataset` in a process of its own; groups on which it ends are problems of the report.
+
+    patience: seconds of one group; memory: bytes in all. Raises E3DError when the file cannot be
+    opened, and when reading ends on more than `MAX_LOST` groups.
+    """
+    lost: dict[str, str] = {}
+    while len(lost) <= MAX_LOST:
+        outcome = _attempt(Path(path), lost, progress, patience, memory)
+        if isinstance(outcome, Report):
+            for name, what in lost.items():
+                outcome.problem(
+                    name, f"{what} on reading it; the file is damaged, download it again"
+                )
+            return outcome
+        name, what = outcome
+        if name is None:
+            raise E3DError(
+                f"data set {path}: {what} on opening it; the file is damaged, download it again"
+            )
+        lost[name] = what
+    raise E3DError(
+        f"data set {path}: {'; '.join(f'{what} on {name!r}' for name, what in lost.items())}; the "
+        "file is damaged, download it again"
+    )
+
+
+def _attempt(
+    path: Path, without: Collection[str], progress: bool, patience: float, memory: int
+) -> Report | tuple[str | None, str]:
+    """The report, or the group on which the process ended (None: on opening) and how it did."""
+    context = get_context("spawn")
+    mine, its = context.Pipe(duplex=False)
+    process = context.Process(
+        target=_check, args=(its, path, list(without), progress, patience, memory), daemon=True
+    )
+    process.start()
+    its.close()
+    name, ready = None, False
+    try:
+        while mine.poll(patience if ready else None):
+            ready = True  # the libraries are imported
+            kind, content = mine.recv()
+            if kind == "report":
+                return content
+            if kind == "refused":
+                raise E3DError(content)
+            name = content
+        return name, f"HDF5 does not answer within {patience:g} s"
+    except EOFError:
+        process.join()
+        return name, f"HDF5 {_ending(process.exitcode or 0)}"
+    finally:
+        process.kill()
+        process.join()
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return "ended"
+    if -code == signal.SIGXCPU:
+        return "does not come to an end"
+    return f"ended with {signal.Signals(-code).name}"
+
+
+def _check(
+    pipe: Connection,
+    path: Path,
+    without: Collection[str],
+    progress: bool,
+    patience: float,
+    memory: int,
+) -> None:
+    """Check in the new process; says each group before it is read, and last the report."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
+    from tqdm import tqdm
+
+    from e3d.data.check import check_dataset
+
+    tqdm.set_lock(RLock())  # its own outlives a process that is killed
+    _limit(memory)
+    pipe.send(("at", None))
+
+    def tell(name: str) -> None:
+        # the kernel ends an endless loop even when nobody is there any more to do it
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        soft = int(time.process_time() + patience) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (soft if hard < 0 else min(soft, hard), hard))
+        pipe.send(("at", name))
+
+    try:
+        pipe.send(("report", check_dataset(path, progress=progress, without=without, tell=tell)))
+    except BrokenPipeError:  # the parent was killed
+        os._exit(1)
+    except E3DError as error:
+        pipe.send(("refused", str(error)))
+
+
+def _limit(memory: int) -> None:
+    """Bound the memory of this process, and let it leave no core file."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:  # not on Linux: without a limit
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = pages * resource.getpagesize() + memory
+    resource.setrlimit(resource.RLIMIT_AS, (limit if hard < 0 else min(limit, hard), hard))
