@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import combinations, islice
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -92,6 +92,7 @@ def edge_tables(
     return EdgeTables(pd.concat(bonds, ignore_index=True), pd.DataFrame(rows))
 
 
+@runtime_checkable
 class Loadable(Protocol):
     """What a process can make a model of; hashable, so that it is loaded once."""
 
