@@ -120,7 +120,7 @@ class CompiledAllegro(torch.nn.Module):
         return {name: out[name].detach() for name in OUTPUTS}
 
     def _constants(self, name: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-        """c_t, , and μ_t in eV, each (n_types, 1), from dimers."""
+        """c_t and μ_t in eV, each (n_types, 1), from dimers."""
         n_types = len(self.type_names)
         points: list[list[tuple[float, float]]] = [[] for _ in range(n_types)]
         lengths = float(self.metadata["r_max"]) * np.array(_STRETCHES)

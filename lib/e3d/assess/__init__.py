@@ -1,0 +1,1 @@
+"""Scores of any Allegro model on the standard tests, beside all null models."""
