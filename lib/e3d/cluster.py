@@ -108,19 +108,19 @@ def connected(n_workers: int, scheduler: str | None = None) -> Iterator[Any]:
     from distributed import Client, LocalCluster
     from distributed.security import Security
 
-    dashboard = "127.0.0.1:0" if find_spec("bokeh") else None
+    any_port = "127.0.0.1:0"  # the fixed one of a dashboard may be taken by another cluster
     with (
         tempfile.TemporaryDirectory(prefix="e3d-") as folder,
         dask.config.set(_CONFIG),
         LocalCluster(
             n_workers=n_workers, threads_per_worker=1, host="127.0.0.1", memory_limit=0,
-            security=Security.temporary(), dashboard_address=dashboard,
-            worker_dashboard_address="127.0.0.1:0", local_directory=folder,
+            security=Security.temporary(), dashboard_address=any_port,
+            worker_dashboard_address=any_port, local_directory=folder,
             silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):  # fmt: skip
-        if dashboard:
+        if find_spec("bokeh"):
             print(f"dashboard: {cluster.dashboard_link}", file=sys.stderr)
         yield client
 

@@ -205,7 +205,19 @@ def test_a_batch_is_full_with_so_many_edges(model):
     structures = [molecule("CH3CH2OH"), molecule("H2O"), Atoms("H"), molecule("CH3CH2OH")]
     found = [b["edge_index"].shape[1] for b in batches.batches(model, structures, max_edges=80)]
     assert found == [76, 70]
-    assert len(list(batches.batches(model, structures, max_edges=1))) == 3
+    assert len(list(batches.batches(model, structures, max_edges=1))) == len(structures)
+
+
+def test_batches_made_ahead_are_the_same_and_so_are_their_errors(model):
+    structures = [molecule("CH3CH2OH"), molecule("H2O"), molecule("CH4")]
+    for one, other in zip(
+        batches.batches(model, structures, 1),
+        batches._ahead(batches.batches(model, structures, 1)),
+        strict=True,
+    ):
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    with pytest.raises(E3DError, match="does not know F"):
+        list(batches._ahead(batches.batches(model, [*structures, Atoms("F")], 1)))
 
 
 def test_batch_size_and_company_do_not_matter(model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,13 @@ def batches(
     if batch_size is None and max_edges is None:
         batch_size = CPU_BATCH if model.device.type == "cpu" else None
         max_edges = None if model.device.type == "cpu" else GPU_EDGES
+    found = _batches(model, structures, batch_size, max_edges)
+    return found if model.device.type == "cpu" else _ahead(found)
+
+
+def _batches(
+    model: Model, structures: Iterable[Atoms], batch_size: int | None, max_edges: int | None
+) -> Iterator[Batch]:
     prepare = transforms(model)
     waiting: list[Batch] = []
     n_edges = 0
@@ -53,6 +61,16 @@ def batches(
         n_edges += own
     if waiting:
         yield _together(model, waiting)
+
+
+def _ahead(items: Iterator[Batch]) -> Iterator[Batch]:
+    """The same items, the next one made in a thread while the last one is in use: a CPU builds
+    graphs while the GPU computes."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, items, None)
+        while (item := waiting.result()) is not None:
+            waiting = pool.submit(next, items, None)
+            yield item
 
 
 def kind(model: Model) -> Hashable:
