@@ -15,7 +15,7 @@ from e3d.compendium import execute, parameters
 from e3d.paths import CHECKPOINTS, LABELS, NOTEBOOKS, RESULTS, RUNS
 
 ALL = sorted(NOTEBOOKS.rglob("*.ipynb"))
-CHAPTERS = sorted(NOTEBOOKS.glob("*.ipynb"))
+CHAPTERS = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 MAX_CODE_CELLS, MAX_LINES = 28, 25  # about 25 and 15: past that, think again
 #: The same analysis, small: less of what takes long, nothing of what is asserted.
 SMALL: dict[str, list[str]] = {
@@ -108,6 +108,20 @@ def test_a_notebook_runs_small_into_a_folder_of_its_own(name: str, tmp_path: Pat
     assert (out / "provenance.json").exists()
     assert len(list(out.rglob("*.csv"))) > 0
     assert before == {p: p.stat().st_mtime_ns for p in RESULTS.rglob("*") if p.is_file()}
+
+
+@pytest.mark.skipif(
+    not list(CHECKPOINTS.glob("finetuned-s*/model.yaml")), reason="no checkpoints: make pull"
+)
+def test_the_notebook_about_your_molecule_runs_with_yours(tmp_path: Path) -> None:
+    values = ["molecule=O", "models=[checkpoints/finetuned-s0]"]
+    out = execute.run_here(NOTEBOOKS / "your_molecule.ipynb", values, tmp_path / "out")
+    (report,) = json.loads((out / "bonds.json").read_text())
+    assert report["smiles"] == "O"
+    assert (out / "bonds.csv").read_text().count("H-O") == 2
+    assert "<table" in (out / "bonds.html").read_text()
+    shown = json.dumps(nbformat.read(out / "your_molecule.ipynb", as_version=4))
+    assert "widget-view" in shown
 
 
 @pytest.mark.skipif(not (RESULTS / "study").exists(), reason="the pipeline has not run: make book")

@@ -16,6 +16,7 @@ from e3d.paths import BOOK, NOTEBOOKS, PARAMS, PIPELINE, ROOT
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load(PIPELINE.read_text())["stages"]
 VALUES: dict[str, Any] = yaml.safe_load(PARAMS.read_text())
+NUMBERED = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
 CHAPTERS = [name for name, stage in STAGES.items() if (NOTEBOOKS.glob(f"[0-9][0-9]_{name}.ipynb"))
             and list(NOTEBOOKS.glob(f"[0-9][0-9]_{name}.ipynb"))]  # fmt: skip
 SLOW = [name for name in STAGES if name not in (*CHAPTERS, "book")]
@@ -88,7 +89,7 @@ def test_a_chapter_is_executed_afresh_on_every_clone(name: str) -> None:
 
 
 def test_every_chapter_is_a_stage_of_its_name() -> None:
-    assert sorted(CHAPTERS) == sorted(path.stem[3:] for path in NOTEBOOKS.glob("*.ipynb"))
+    assert sorted(CHAPTERS) == sorted(path.stem[3:] for path in NUMBERED)
 
 
 @pytest.mark.parametrize("name", [name for name in STAGES if name != "book"])
@@ -118,7 +119,7 @@ def test_what_a_stage_reads_is_a_dependency() -> None:
             assert any((ROOT / text).is_relative_to(path) for path in stage.inputs), (target, text)
 
 
-@pytest.mark.parametrize("path", sorted(NOTEBOOKS.glob("*.ipynb")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", NUMBERED, ids=lambda path: path.stem)
 def test_a_notebook_opened_by_hand_has_the_values_of_the_pipeline(path: Path) -> None:
     known = parameters.defaults(path)
     given = pipeline.read_stage(path.stem[3:]).values

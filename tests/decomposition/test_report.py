@@ -1,5 +1,6 @@
 """`e3d bonds`, and what every command does with bad input."""
 
+import io
 import json
 import subprocess
 import sys
@@ -12,8 +13,11 @@ from ase import Atoms
 from ase.build import bulk, molecule
 
 from e3d import cli
+from e3d.chemistry.structures import Structure
 from e3d.data.dataset import Dataset
 from e3d.decomposition.edges import decompose
+from e3d.decomposition.report import bond_report
+from e3d.decomposition.zeros import Zero, zero_of
 from e3d.models import allegro
 from e3d.models.checkpoint import save_checkpoint
 from e3d.paths import CHECKPOINTS, DATA
@@ -63,6 +67,13 @@ def e3d(capsys):
     return call
 
 
+def structure_of_atoms(atoms: Atoms) -> Structure:
+    """A molecule whose first atom is bonded to all others."""
+    bonds = np.array([(0, j) for j in range(1, len(atoms))])
+    classes = ["-".join(sorted((atoms[0].symbol, atoms[int(j)].symbol))) for _, j in bonds]
+    return Structure(None, atoms, bonds, classes, name="a file")
+
+
 def with_models(checkpoints: list[Path]) -> list[str]:
     return [text for folder in checkpoints for text in ("--model", str(folder))]
 
@@ -79,13 +90,18 @@ def bonds(e3d, checkpoints):
 
 def test_smiles_gives_every_bond_of_the_molecule_with_hydrogens(bonds):
     report = bonds("CCO")
-    assert list(report) == ["smiles", "n_atoms", "energy_eV", "atomization_energy_eV",
-                            "sum_rule_error_eV", "bonds"]  # fmt: skip
+    assert list(report) == [
+        "input", "smiles", "n_atoms", "energy_eV", "atomization_energy_eV", "sum_rule_error_eV",
+        "models", "zero", "symbols", "positions_A", "bonds", "warnings",
+    ]  # fmt: skip
+    assert report["zero"] == "atomic energies of model.yaml"
+    assert report["symbols"][:4] == ["C", "C", "O", "H"]
+    assert np.shape(report["positions_A"]) == (9, 3)
     assert (report["smiles"], report["n_atoms"]) == ("CCO", 9)
     assert report["sum_rule_error_eV"] <= 1e-5 * 9
     classes = [bond["class"] for bond in report["bonds"]]
     assert sorted(classes) == ["C-C"] + 5 * ["C-H"] + ["C-O", "H-O"]
-    assert [list(bond) for bond in report["bonds"]] == [ROW] * 8
+    assert all(set(ROW) <= set(bond) for bond in report["bonds"])
     pairs = [(bond["i"], bond["j"]) for bond in report["bonds"]]
     assert pairs[:2] == [(0, 1), (0, 3)]  # heavy atoms first, as RDKit adds hydrogens
     zero = 2 * -1030.0 + 6 * -13.6 - 2042.0
@@ -144,10 +160,11 @@ def test_table_is_aligned_and_a_single_model_has_no_spread(e3d, checkpoints):
     assert code == 0
     lines = out.splitlines()
     assert lines[0].startswith("O: 3 atoms, energy")
-    assert lines[1].split() == ROW
-    assert len(lines) == 4
-    assert len({len(line) for line in lines[1:]}) == 1
-    assert lines[2].split()[-1] == "-"
+    assert lines[1] == "zero of energy: atomic energies of model.yaml"
+    assert lines[2].split()[:8] == ["i", "j", "class", "length/Å", "ε/eV", "bare", "dressed", "std"]
+    assert len({len(line) for line in lines[2:5]}) == 1
+    assert lines[3].split()[7] == "-"
+    assert lines[5].startswith("kcal/mol, positive when bound")
     _, out, _ = e3d("bonds", "O", "--model", checkpoints[0], "--json")
     assert json.loads(out)["bonds"][0]["std_kcal_per_mol"] is None
 
@@ -235,6 +252,68 @@ def test_label_names_the_cause(e3d, tmp_path):
     assert code == 1
     assert "unknown method 'hf'" in err
     assert len(err.splitlines()) == 1
+
+
+def test_several_molecules_are_a_list_and_a_bad_one_is_named(e3d, checkpoints, monkeypatch):
+    models = with_models(checkpoints)
+    code, out, err = e3d("bonds", "O", "C(C", "[H][H]", *models, "--json")
+    assert code == 1
+    assert [report["smiles"] for report in json.loads(out)] == ["O", "[H][H]"]
+    assert err.startswith("e3d: ")
+    assert len(err.splitlines()) == 1
+    assert "C(C" in err
+    monkeypatch.setattr(sys, "stdin", io.StringIO("O\n\nC#N\n"))
+    code, out, err = e3d("bonds", "-", *models)
+    assert (code, err) == (0, "")
+    assert [text.split(":")[0] for text in out.split("\n\n")] == ["O", "C#N"]
+
+
+def test_a_frame_of_a_file_is_chosen(bonds, tmp_path):
+    frames = [molecule("H2O"), molecule("CH4")]
+    ase.io.write(tmp_path / "two.xyz", frames)
+    assert [report["n_atoms"] for report in bonds(tmp_path / "two.xyz")] == [3, 5]
+    assert bonds(tmp_path / "two.xyz", "--frame", "-1")["n_atoms"] == 5
+
+
+def test_another_zero_is_shared_over_the_bonds_of_each_atom(bonds, tmp_path):
+    zero = {"H": -13.6, "C": -1030.0, "O": -2043.0}  # that of the models, but for O
+    (tmp_path / "zero.json").write_text(json.dumps(zero))
+    own, other = bonds("CO"), bonds("CO", "--zero", tmp_path / "zero.json")
+    assert other["zero"] == f"atomic energies of {tmp_path / 'zero.json'}"
+    for before, after in zip(own["bonds"], other["bonds"], strict=True):
+        change = after["energy_eV"] - before["energy_eV"]
+        assert change == pytest.approx(0.5 if "O" in before["class"] else 0.0, abs=1e-6)
+    assert other["atomization_energy_eV"] - own["atomization_energy_eV"] == pytest.approx(-1.0)
+    total = sum(bond["dressed_kcal_per_mol"] for bond in other["bonds"])
+    expected = other["atomization_energy_eV"] * KCAL_PER_MOL_PER_EV
+    assert total == pytest.approx(expected, abs=1e-3)
+
+
+def test_models_with_different_zeros_have_no_mean_energy(checkpoints):
+    models = [allegro.load_model(folder) for folder in checkpoints]
+    atoms = molecule("H2O")
+    structure = structure_of_atoms(atoms)
+    same = bond_report(structure, models)
+    shifted = Zero({"H": -13.6, "O": -2052.0}, "shifted")
+    apart = bond_report(structure, models, zeros=[zero_of(models[0]), shifted])
+    assert same["energy_eV"] is not None
+    assert apart["energy_eV"] is None
+    assert any("different zeros" in text for text in apart["warnings"])
+    assert apart["atomization_energy_eV"] == pytest.approx(same["atomization_energy_eV"] - 5.0)
+
+
+def test_a_zero_that_no_molecule_can_have_is_told(checkpoints):
+    (model, _) = (allegro.load_model(folder) for folder in checkpoints)
+    wrong = Zero({"H": 0.0, "O": 0.0}, "a file")
+    report = bond_report(structure_of_atoms(molecule("H2O")), [model], zeros=[wrong])
+    assert any("give --zero" in text for text in report["warnings"])
+
+
+def test_a_page_is_written_for_all_molecules(e3d, checkpoints, tmp_path):
+    page = tmp_path / "page.html"
+    code, _, err = e3d("bonds", "O", "C#N", *with_models(checkpoints), "--html", page)
+    assert (code, err) == (0, "")
+    assert page.read_text().count('<section class="molecule">') == 2
 
 
 @pytest.mark.skipif(not list(CHECKPOINTS.glob("finetuned-s*/model.yaml")), reason="not pulled")

@@ -19,7 +19,7 @@ from e3d.models.allegro import Model, load_model
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Models, the zero of each, and what is known of their values and of where they were trained."""
+    """Models, the zero of each, and what is known of their training and their errors."""
 
     models: Sequence[Model]
     zeros: Sequence[Zero]
@@ -50,7 +50,7 @@ class Ensemble:
 
 
 def load(paths: Sequence[str | Path] = (), *, trust: bool = False, zero: str = MODEL) -> Ensemble:
-    """The shipped ensemble, or checkpoints from elsewhere; trust as of `load_model`, zero of `zero_of`.
+    """The shipped ensemble, or other checkpoints; trust as of `load_model`, zero as of `zero_of`.
 
     Raises E3DError as these do.
     """

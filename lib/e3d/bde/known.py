@@ -58,9 +58,9 @@ def annotated(
 
     Every bond gets `references`, known values of it: `kind` (De, BDE298: literature; DFT: fragment
     BDE of this project), `value_kcal_per_mol` and `of`, the reaction. Where the calibration is one
-    of these models, it also gets `class_kcal_per_mol`: of the bare values of its class in the
-    project's molecules `low`, `quarter`, `median`, `three_quarters`, `high` and `n_molecules`; and the report `tests`, the
-    errors of such values.
+    of these models, it also gets `class_kcal_per_mol`, quantiles of the bare values of its class
+    over the project's molecules (`low`, `quarter`, `median`, `three_quarters`, `high`) with their
+    number `n_molecules`; and the report gets `tests`, the errors of such values.
     """
     if not calibration:
         return report

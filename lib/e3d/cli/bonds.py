@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from e3d.cli.app import Json, Trust, app, dumps
 
+if TYPE_CHECKING:
+    from e3d.bde.ensemble import Ensemble
+
 
 @app.command()
 def bonds(
-    molecule: Annotated[
-        str,
-        typer.Argument(help="A SMILES, relaxed with GFN2-xTB, or a structure file, used as given."),
+    molecules: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MOLECULE…",
+            help="SMILES, relaxed with GFN2-xTB; structure files, used as given; lists of SMILES "
+            "(.smi, .txt; one a line); or -, SMILES from standard input.",
+        ),
     ],
     model: Annotated[
         list[Path] | None,
@@ -22,14 +31,77 @@ def bonds(
     ] = None,
     trust: Trust = False,
     charge: Annotated[int, typer.Option(help="Charge in e, for the bond orders of a file.")] = 0,
+    frame: Annotated[
+        int | None,
+        typer.Option(help="Frame of a file, from 0, or from -1 backwards. Default: all of them."),
+    ] = None,
+    zero: Annotated[
+        str,
+        typer.Option(
+            metavar="model|isolated|aligned|FILE",
+            help="Energies of the atoms that bond energies are relative to: those that the model "
+            "gives to isolated atoms; those in the data set that it was trained on, isolated or "
+            "aligned; or of a file, JSON in eV by element, or a data set (.h5).",
+        ),
+    ] = "model",
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page that needs no network: molecules in 3D, tables."),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Bond dissociation energies of a molecule: bare, dressed, and their spread over the models."""
-    from e3d.chemistry.structures import structure_of
-    from e3d.decomposition.report import bond_report, default_models, report_text
-    from e3d.models.allegro import load_model
+    """Bond dissociation energies of molecules: bare, dressed, and their spread over the models.
 
-    models = [load_model(path, trust=trust) for path in model or default_models()]
-    elements = [e for e in models[0].type_names if all(e in m.type_names for m in models)]
-    report = bond_report(structure_of(molecule, elements=elements, charge=charge), models)
-    typer.echo(dumps(report) if json else report_text(report))
+    With --json one molecule is an object and several are a list. A molecule that cannot be used is
+    named on standard error; the others are printed, and the exit code is 1.
+    """
+    from e3d.bde.ensemble import load
+
+    ensemble = load(model or (), trust=trust, zero=zero)
+    reports = []
+    failed = 0
+    for found in _reports(ensemble, molecules, charge=charge, frame=frame):
+        if isinstance(found, Exception):
+            failed += 1
+            typer.echo(f"e3d: {found}", err=True)
+            continue
+        if json or html:
+            reports.append(found)
+        if not json:
+            _print(found, first=len(reports) + failed == 0)
+    if html and reports:
+        _write(html, reports)
+    if json and reports:
+        several = len(reports) + failed > 1
+        typer.echo(dumps(reports if several else reports[0]))
+    if failed:
+        raise typer.Exit(1)
+
+
+def _reports(
+    ensemble: Ensemble, molecules: list[str], **options: Any
+) -> Iterator[dict[str, Any] | Exception]:
+    """Reports and errors of all molecules, with a bar of progress where people watch and wait."""
+    from tqdm import tqdm
+
+    watched = sys.stderr.isatty()
+    found = (
+        one
+        for text in molecules
+        for one in ensemble.reports(text, progress=watched and len(molecules) == 1, **options)
+    )
+    yield from tqdm(found, unit="molecule", delay=2, disable=not watched, leave=False)
+
+
+def _print(report: dict[str, Any], *, first: bool) -> None:
+    from e3d.decomposition.text import report_text
+
+    typer.echo(("" if first else "\n") + report_text(report))
+
+
+def _write(path: Path, reports: list[dict[str, Any]]) -> None:
+    from e3d import files
+    from e3d.decomposition.page import page
+
+    with files.replacing(path) as new:
+        new.write_text(page(reports), encoding="utf-8")

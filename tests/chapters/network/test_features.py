@@ -10,9 +10,9 @@ from ase.build import molecule as named
 from examples import labelled, random_model
 
 from chapters.network import features
-from chapters.network.features import ENERGY, HIDDEN, READOUT, TWO_BODY
 from e3d.chemistry import bonding
 from e3d.decomposition.edges import bond_energies, decompose
+from e3d.decomposition.features import ENERGY, HIDDEN, READOUT, TWO_BODY
 from e3d.errors import E3DError
 
 

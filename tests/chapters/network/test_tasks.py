@@ -20,6 +20,7 @@ from chapters.network.tasks import (
     of_bonds,
     probe_network,
 )
+from e3d.decomposition.features import ENERGY, HIDDEN, READOUT, TWO_BODY
 
 SMILES = ("C", "CC", "CO", "CC=O", "C=C", "C=O", "CCO", "C=CC", "COC", "CC(C)=O")
 
@@ -42,15 +43,15 @@ def tasks(sample):
 
 def test_every_place_answers_every_task(sample, tasks):
     left, at = probe_network(random_model(seed=1), {"all": sample}, tasks)
-    places = [features.TWO_BODY, "layer 1", "layer 2", features.READOUT, features.HIDDEN,
-              features.ENERGY]  # fmt: skip
+    places = [TWO_BODY, "layer 1", "layer 2", READOUT, HIDDEN,
+              ENERGY]  # fmt: skip
     assert sorted(at["all"]) == sorted(places)
     alterations = (ITSELF, CONTROL, SHUFFLED)
     assert set(left) == {(t.name, a, p) for t in tasks for a in alterations for p in places}
     for (name, _, _), found in left.items():
         assert found.prediction.shape == (len(tasks[0].table), {"length": 1, "order": 2}[name])
         assert np.isfinite(found.lost).all()
-    length = left["length", ITSELF, features.TWO_BODY]
+    length = left["length", ITSELF, TWO_BODY]
     assert length.explained > 0.9  # a function of the length
 
 

@@ -1,0 +1,242 @@
+"""Reports on bonds as one self-contained page: molecules to turn, tables to sort, references.
+
+The page loads nothing from anywhere. Its tables need no JavaScript, its molecules, drawn on a
+canvas, no WebGL. What people wrote (names, SMILES) is escaped wherever it stands.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from html import escape
+from importlib import resources
+from typing import Any
+
+from e3d.decomposition.text import KINDS, errors
+
+#: Of the drawing: radii in Å, colours of the elements, and of weak to strong bonds (viridis).
+RADII = {"H": 0.6, "C": 0.95, "N": 0.9, "O": 0.88, "F": 0.82, "Si": 1.3, "S": 1.2, "Cl": 1.15}
+FILLS = {"H": "#ffffff", "C": "#9a9a9a", "N": "#8fa8ff", "O": "#ff8078", "F": "#a5e36b",
+         "Si": "#e6c79c", "S": "#f5de5b", "Cl": "#6fd96f"}  # fmt: skip
+SHADES = [[72, 24, 106], [62, 74, 137], [38, 130, 142], [53, 183, 121], [220, 227, 25]]
+#: Heading, unit, key of a row, decimals. Numbers alone; a column that is empty is left out.
+_COLUMNS = (
+    ("length", "Å", "length_A", 3), ("bare", "kcal/mol", "bde_kcal_per_mol", 1),
+    ("dressed", "kcal/mol", "dressed_kcal_per_mol", 1), ("std", "kcal/mol", "std_kcal_per_mol", 1),
+    ("conformers", "kcal/mol", "conformers_kcal_per_mol", 1),
+    ("unfamiliar", "× limit", "unfamiliarity", 2),
+)  # fmt: skip
+
+
+def page(reports: Sequence[dict[str, Any]], *, title: str = "Bond energies") -> str:
+    """HTML of reports of `bond_report`, with references or without, in their order."""
+    data = [_drawing(report) for report in reports]
+    drawn = {"__RADII__": RADII, "__FILLS__": FILLS, "__SHADES__": SHADES, "__DATA__": data}
+    filled = {key: _json(value) for key, value in drawn.items()}
+    filled |= {"__TITLE__": escape(title), "__BODY__": "\n".join(map(_section, reports))}
+    html = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    parts = html.split("__")  # placeholders are replaced once, never inside what they brought
+    return "".join(
+        filled.get(f"__{part}__", part) if k % 2 else part for k, part in enumerate(parts)
+    )
+
+
+def _drawing(report: dict[str, Any]) -> dict[str, Any]:
+    """What the script draws; bonds to atoms of other cells are None."""
+    rows = report["bonds"]
+    return {
+        "symbols": report["symbols"],
+        "positions": report["positions_A"],
+        "bonds": [None if any(row.get("shift", [])) else [row["i"], row["j"]] for row in rows],
+        "values": [row["bde_kcal_per_mol"] for row in rows],
+    }
+
+
+def _json(value: Any) -> str:
+    """JSON that stays inert inside a script element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _section(report: dict[str, Any]) -> str:
+    smiles, name = report["smiles"] or "", report.get("input") or ""
+    heading = name or smiles or "structure"
+    energy = report["energy_eV"]
+    facts = [
+        *([f"SMILES {smiles}"] if smiles and smiles != heading else []),
+        f"{report['n_atoms']} atoms",
+        *([] if energy is None else [f"energy {energy:.4f} eV"]),
+        f"atomization energy {report['atomization_energy_eV']:.4f} eV",
+        f"sum rule kept to {report['sum_rule_error_eV']:.0e} eV",
+        f"models {', '.join(report['models'])}",
+        f"zero of energy: {report['zero']}",
+    ]
+    warnings = "".join(f"<li>{escape(text)}</li>" for text in report["warnings"])
+    parts = [
+        '<section class="molecule">',
+        f"<h2>{escape(heading)}</h2>",
+        f'<p class="soft">{escape(" · ".join(facts))}</p>',
+        f'<ul class="warnings" aria-label="warnings">{warnings}</ul>' if warnings else "",
+        _view(report),
+        _table(report) if report["bonds"] else "<p>no bonds</p>",
+        _meaning(report) if report["bonds"] else "",
+        "</section>",
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _view(report: dict[str, Any]) -> str:
+    """The canvas, hidden until the script finds that it can draw."""
+    values = [row["bde_kcal_per_mol"] for row in report["bonds"]] or [0.0]
+    return (
+        '<div class="view" hidden><canvas tabindex="0" role="img" aria-label="the molecule; arrow '
+        'keys turn it"></canvas><div class="tools">'
+        f'<span>bare, kcal/mol: {min(values):.0f}<span class="scale"></span>'
+        f"{max(values):.0f}</span>"
+        '<label><input type="checkbox"> numbers of atoms</label>'
+        "<span>drag to turn; click a bond to find it in the table</span>"
+        "</div></div>"
+    )
+
+
+def _table(report: dict[str, Any]) -> str:
+    rows = report["bonds"]
+    columns = [c for c in _COLUMNS if any(row.get(c[2]) is not None for row in rows)]
+    known = any(row.get("references") for row in rows)
+    classes = any(row.get("class_kcal_per_mol") for row in rows)
+    heads = ['<th class="text"><button type="button">bond</button></th>',
+             '<th class="text"><button type="button">class</button></th>']  # fmt: skip
+    heads += [
+        f'<th><button type="button">{name}</button><small>{unit}</small></th>'
+        for name, unit, _, _ in columns
+    ]
+    if known:
+        heads.append('<th><button type="button">reference</button><small>kcal/mol</small></th>')
+    if classes:
+        heads.append('<th class="text">in its class<small>kcal/mol</small></th>')
+    span = _span(rows)
+    body = []
+    for k, row in enumerate(rows):
+        cells = [f'<td class="text" data-value="{row["i"] * 100000 + row["j"]}">'
+                 f"{row['i']}–{row['j']}{_image(row)}</td>",
+                 f'<td class="text">{escape(row["class"])}</td>']  # fmt: skip
+        cells += [_number(row.get(key), decimals) for _, _, key, decimals in columns]
+        cells += [_known(row.get("references", []))] if known else []
+        cells += [f"<td>{_strip(row, *span)}</td>"] if classes else []
+        body.append(f'<tr data-bond="{k}" tabindex="0">{"".join(cells)}</tr>')
+    return (
+        f'<div class="scroll"><table class="bonds"><thead><tr>{"".join(heads)}</tr></thead>'
+        f"<tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def _image(row: dict[str, Any]) -> str:
+    """The cell of atom j in a crystal."""
+    return f" {tuple(row['shift'])}" if any(row.get("shift", [])) else ""
+
+
+def _number(value: float | None, decimals: int) -> str:
+    if value is None:
+        return '<td data-value="">–</td>'
+    return f'<td data-value="{value:.6g}">{value:.{decimals}f}</td>'
+
+
+def _known(references: Sequence[dict[str, Any]]) -> str:
+    """Reference values, the kind that a bond energy is most like first."""
+    ordered = sorted(references, key=lambda entry: list(KINDS).index(entry["kind"]))
+    if not ordered:
+        return '<td data-value="">–</td>'
+    texts = [
+        f'<div title="{escape(entry["of"])}">{entry["value_kcal_per_mol"]:.1f} '
+        f"<span>{escape(KINDS[entry['kind']])}</span></div>"
+        for entry in ordered
+    ]
+    first = ordered[0]["value_kcal_per_mol"]
+    return f'<td class="known" data-value="{first:.6g}">{"".join(texts)}</td>'
+
+
+def _span(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
+    """Smallest and largest value that any strip shows."""
+    shown = [row["bde_kcal_per_mol"] for row in rows]
+    for row in rows:
+        shown += [
+            (row.get("class_kcal_per_mol") or {}).get(end, shown[0]) for end in ("low", "high")
+        ]
+        shown += [entry["value_kcal_per_mol"] for entry in row.get("references", [])]
+    low, high = min(shown), max(shown)
+    margin = 0.04 * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def _strip(row: dict[str, Any], low: float, high: float) -> str:
+    """Where a value lies among those of its class, and what is known of it."""
+
+    def at(value: float) -> float:
+        return round(200 * (value - low) / (high - low), 1)
+
+    own, spread = row["bde_kcal_per_mol"], row["std_kcal_per_mol"] or 0.0
+    parts, label = [], f"{own:.1f}"
+    if found := row.get("class_kcal_per_mol"):
+        first, last = at(found["quarter"]), at(found["three_quarters"])
+        parts += [
+            _line("range", at(found["low"]), at(found["high"])),
+            f'<rect class="half" x="{first}" width="{max(last - first, 1):.1f}" y="5" '
+            'height="10"/>',
+            _line("median", at(found["median"]), at(found["median"]), 5, 15),
+        ]
+        label += (
+            f"; {found['n_molecules']} molecules with this class: {found['low']:.0f} to "
+            f"{found['high']:.0f}, median {found['median']:.0f}"
+        )
+    for entry in row.get("references", []):
+        x = at(entry["value_kcal_per_mol"])
+        parts.append(f'<path class="known" d="M{x} 4 l5 6 l-5 6 l-5 -6 z"/>')
+    x = at(own)
+    parts.append(_line("std", at(own - spread), at(own + spread)))
+    parts.append(f'<circle class="own" cx="{x}" cy="10" r="4"/>')
+    return (
+        f'<svg class="strip" viewBox="0 0 200 20" preserveAspectRatio="none" role="img" '
+        f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(parts)}</svg>'
+    )
+
+
+def _line(kind: str, x1: float | int, x2: float | int, y1: int = 10, y2: int = 10) -> str:
+    return f'<line class="{kind}" x1="{x1}" x2="{x2}" y1="{y1}" y2="{y2}"/>'
+
+
+def _key(shape: str, text: str) -> str:
+    return f'<span class="key"><svg class="strip" viewBox="0 0 30 20">{shape}</svg> {text}</span>'
+
+
+def _meaning(report: dict[str, Any]) -> str:
+    """What the columns are, and how far such values were off where the answer is known."""
+    lines = [
+        "bare: −ε, the energy of the bond alone; dressed: with its share of all pairs of atoms "
+        "that are not bonded. Both are positive when bound and emerge from total energies and "
+        "forces; no bond energy was trained on."
+    ]
+    if len(report["models"]) > 1:
+        lines.append(f"std: standard deviation of bare over {len(report['models'])} models.")
+    if "conformers_kcal_per_mol" in report["bonds"][0]:
+        lines.append("conformers: range of bare over conformers within reach of thermal energy.")
+    if any(row.get("unfamiliarity") is not None for row in report["bonds"]):
+        lines.append(
+            "unfamiliar: distance from the surroundings that training had, as a multiple of what "
+            "most held-out molecules stay below; above 1 is a warning, below 1 no guarantee."
+        )
+    paragraphs = [f'<p class="soft">{escape(" ".join(lines))}</p>']
+    if any(row.get("class_kcal_per_mol") for row in report["bonds"]):
+        shapes = [
+            _key(_line("range", 0, 30) + '<rect class="half" x="8" width="14" y="5" height="10"/>',
+                 "bond class: all molecules, middle half, median"),
+            _key('<circle class="own" cx="15" cy="10" r="4"/>', "this bond, bare"),
+            _key('<path class="known" d="M15 4 l5 6 l-5 6 l-5 -6 z"/>', "reference"),
+        ]  # fmt: skip
+        paragraphs.append(f'<p class="soft">{" · ".join(shapes)}</p>')
+    if found := errors(report.get("tests", {})):
+        items = "".join(f"<li>{escape(line)}</li>" for line in found)
+        paragraphs.append(
+            f"<details open><summary>How far such values are off</summary>"
+            f'<ul class="soft">{items}</ul></details>'
+        )
+    return "\n".join(paragraphs)
