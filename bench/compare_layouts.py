@@ -2,10 +2,12 @@
 
     .venv/bin/python bench/compare_layouts.py
 
-compares with the last revision that had a flat lib/e3d; with --train also the weights after 60
-steps of one training, which takes some minutes. Both sides run in processes of their own: the
-nequip configurations of all runs, the molecules that labelling draws, GFN2-xTB energies of three
-molecules, DFT energies of stored geometries, and the hashes of what DVC keeps. Needs `make pull`.
+compares with the last revision that had a flat lib/e3d, or with another one; with --train also the
+weights after 60 steps of one training, which takes some minutes. Both sides run in processes of
+their own: the nequip configurations of all runs, the conformations that each is trained on and the
+order of its first batches, the molecules that labelling draws, GFN2-xTB energies of three
+molecules, DFT energies of stored geometries, and the hashes of what DVC keeps. --training leaves
+out what labelling makes. Needs `make pull`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatch
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -102,9 +106,9 @@ def kept_hashes(lock: str) -> list[str]:
     )  # fmt: skip
 
 
-def old_checkout(folder: Path) -> Path:
+def old_checkout(revision: str, folder: Path) -> Path:
     """The earlier revision, with the data of this checkout."""
-    archive = subprocess.run(["git", "-C", str(ROOT), "archive", REVISION], check=True,
+    archive = subprocess.run(["git", "-C", str(ROOT), "archive", revision], check=True,
                              capture_output=True).stdout  # fmt: skip
     with tarfile.open(fileobj=BytesIO(archive)) as content:
         content.extractall(folder, filter="data")
@@ -116,31 +120,50 @@ def old_checkout(folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--train", action="store_true", help="compare weights after 60 steps too")
+    parser.add_argument("--training", action="store_true", help="leave out what labelling makes")
+    parser.add_argument("--data-of", action="append", metavar="RUN",
+                        help="compare the conformations of these runs alone, STAGE@RUN; * and ? as "
+                             "in a shell, repeat for several")  # fmt: skip
+    parser.add_argument("--revision", default=REVISION, help=f"default: {REVISION}")
     wanted = parser.parse_args()
     stages = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     runs = runs_of(stages, params)
     short = merged(params, "train.defaults", "tune.defaults") | {"steps": 60, "compile": False}
-    task = {"runs": runs, "smiles": SMILES, "train": short if wanted.train else None}
+    task = {"runs": runs, "smiles": SMILES, "train": short if wanted.train else None,
+            "data": [run for run in runs
+                     if any(fnmatch(run, pattern) for pattern in wanted.data_of or ["*"])],
+            "labelling": not wanted.training}  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        earlier = old_checkout(Path(folder))
-        old, new = probe(earlier, "old", task), probe(ROOT, "new", task)
+        earlier = old_checkout(wanted.revision, Path(folder))
+        layout = "new" if (earlier / "lib/e3d/training").is_dir() else "old"
+        with ThreadPoolExecutor(2) as pool:
+            old, new = pool.map(probe, (earlier, ROOT), (layout, "new"), (task, task))
         before = kept_hashes((earlier / "dvc.lock").read_text())
     after = kept_hashes((ROOT / "dvc.lock").read_text())
     checks = {
         f"configurations of {len(runs)} runs": without_targets(old["configurations"])
         == without_targets(new["configurations"]),
-        "molecules drawn": (old["molecules"], old["drawn"]) == (new["molecules"], new["drawn"]),
-        "GFN2-xTB energies": old["gfn2"] == new["gfn2"],
-        "DFT energies of stored geometries": all(
-            np.ptp([*old["dft"][name], *new["dft"][name]]) < 1e-6 for name in old["dft"]),
-        f"{len(before)} hashes of what DVC keeps": not set(before) - set(after),
+        f"conformations and batches of {len(task['data'])} runs": old["data"] == new["data"],
     }  # fmt: skip
+    if not wanted.training:
+        checks |= labelling_checks(old, new)
+    checks[f"{len(before)} hashes of what DVC keeps"] = not set(before) - set(after)
     if wanted.train:
         checks["weights after 60 steps"] = old["weights"] == new["weights"]
     for name, same in checks.items():
         print(f"{'same' if same else 'DIFFERENT':10} {name}")
     sys.exit(not all(checks.values()))
+
+
+def labelling_checks(old: dict[str, Any], new: dict[str, Any]) -> dict[str, bool]:
+    """Whether both sides label alike."""
+    return {
+        "molecules drawn": (old["molecules"], old["drawn"]) == (new["molecules"], new["drawn"]),
+        "GFN2-xTB energies": old["gfn2"] == new["gfn2"],
+        "DFT energies of stored geometries": all(
+            np.ptp([*old["dft"][name], *new["dft"][name]]) < 1e-6 for name in old["dft"]),
+    }  # fmt: skip
 
 
 if __name__ == "__main__":

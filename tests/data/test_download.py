@@ -12,7 +12,8 @@ import pytest
 
 from e3d import files
 from e3d.data import download as module
-from e3d.data.download import Source, download
+from e3d.data.download import download
+from e3d.data.source import Source
 from e3d.errors import E3DError
 from e3d.files import WriteError
 

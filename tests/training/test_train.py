@@ -2,10 +2,6 @@
 
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
@@ -19,32 +15,18 @@ import torch
 from ase import Atoms
 
 from e3d.data.dataset import TYPE_NAMES, Dataset
-from e3d.data.split import fold, select
+from e3d.data.split import select
 from e3d.decomposition.edges import decompose
 from e3d.errors import E3DError
 from e3d.models.allegro import load_model, untrained
 from e3d.models.checkpoint import snapshot_steps
 from e3d.training import train
-from e3d.training.data import FixedLengthSampler, SpiceSplit, _frames, _read, loader
+from e3d.training.data import SpiceSplit, _frames, _index
 from e3d.training.evaluation import predict
+from e3d.training.loading import FixedLengthSampler, loader
 from e3d.training.settings import Settings
 
 DFT = Path("data/dft-small.h5")
-
-
-@pytest.fixture(scope="module")
-def labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small file with molecules of every fold."""
-    path = tmp_path_factory.mktemp("labels") / "some.h5"
-    wanted = Counter(train=12, validation=2, test=2)
-    with Dataset(DFT) as dataset, h5py.File(DFT) as source, h5py.File(path, "w") as copy:
-        copy.attrs.update(source.attrs)
-        for molecule in dataset.usable():
-            part = fold(molecule.canonical_smiles)
-            if wanted[part]:
-                source.copy(molecule.name, copy)
-                wanted[part] -= 1
-    return path
 
 
 def tiny(labels: Path, **changes) -> Settings:
@@ -150,7 +132,7 @@ def test_files_of_two_zeros_are_not_mixed(labels: Path, tmp_path: Path) -> None:
     with h5py.File(other, "r+") as file:
         zero = json.loads(file.attrs["atomic_energies"])
         file.attrs["atomic_energies"] = json.dumps(zero | {"C": zero["C"] + 0.01})
-    _read.cache_clear()
+    _index.cache_clear()
     _frames.cache_clear()
     with pytest.raises(E3DError, match=r"eV for an atom of C, .*one level of theory"):
         SpiceSplit([str(labels), str(other)], "train", 4.0)
@@ -240,47 +222,6 @@ def test_the_checkpoint_predicts_what_nequip_predicts(
         atoms.calc = calculator
         assert energy == pytest.approx(atoms.get_potential_energy(), abs=1e-5 * len(atoms))
         assert ours == pytest.approx(atoms.get_forces(), abs=1e-5)
-
-
-def test_a_killed_training_takes_nequip_with_it_and_goes_on(labels: Path, tmp_path: Path) -> None:
-    settings = tiny(labels, steps=400)
-    script = (
-        "from e3d.training.settings import Settings\nfrom e3d.training.train import train\n"
-        f"train(Settings(**{asdict(settings)!r}), {str(tmp_path / 'run')!r}, "
-        f"work={str(tmp_path / 'work')!r})"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], start_new_session=True)
-    state = wait_for(lambda: next((tmp_path / "work").glob("*/state.ckpt"), None))
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert children
-    wait_for(lambda: not any(alive(int(child)) for child in children))
-    assert not (tmp_path / "run").exists()
-    before = len(list(state.parent.glob("log/version_*")))
-    train._run_nequip(state.parent, settings.batch_size)
-    history = train.history(state.parent)
-    assert len(list(state.parent.glob("log/version_*"))) == before + 1
-    assert history["epoch"].tolist() == list(range(len(history)))
-    # weights_only=False: the pickle was written a moment ago by this test
-    state = torch.load(state, weights_only=False)
-    assert state["global_step"] == settings.steps
-
-
-def wait_for(condition, seconds: float = 240):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if result := condition():
-            return result
-        time.sleep(0.2)
-    raise TimeoutError
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_batch_larger_than_the_training_fold_is_an_error(labels: Path, tmp_path: Path) -> None:

@@ -1,37 +1,53 @@
-"""Training data: the conformations of one part of the split, a draw from them, and their order."""
+"""Training data: a draw from one part of the split, read conformation by conformation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import h5py
 import numpy as np
 import torch
-from ase import Atoms
+from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 from nequip.data import AtomicDataDict, from_dict
 from nequip.data.dataset import AtomicDataset
 from nequip.data.transforms import NeighborListTransform
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import get_worker_info
 
-from e3d.data.dataset import TYPE_NAMES, read_molecules
-from e3d.data.molecule import Molecule
-from e3d.data.split import Fold, HeldOut, select
+from e3d.data.dataset import GRADIENT_LIMIT, TYPE_NAMES
+from e3d.data.hdf5 import DAMAGED
+from e3d.data.left_out import LeftOut
+from e3d.data.split import Fold, HeldOut
 from e3d.errors import E3DError
+from e3d.training.index import Index, Selection, index
+from e3d.training.zero import stored_zero
+from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
+
+#: Data sets up to so many bytes are kept in memory once read, with their neighbour lists.
+KEPT_BYTES = 2_000_000_000
+#: Memory per atom of a conformation with its neighbour list, in bytes, rounded up.
+_BYTES_PER_ATOM = 1_200
 
 
 class SpiceSplit(AtomicDataset):
-    """One part of SPICE-schema data sets in memory, with neighbour lists computed once.
+    """One part of SPICE-schema data sets, read from the files when asked for.
 
-    paths: files of one level of theory; elements: symbols of the only elements that molecules may
-    contain (none: all). n_conformations: how many are drawn at random (0: all); per_molecule: how
-    many of each molecule (0: any number), from as few molecules as possible. With the same seed, a
-    smaller draw is a subset of a larger one. labels: `shuffled` permutes the binding energies per
-    atom among conformations and the forces among atoms of the same element, which preserves their
-    scale and distribution and destroys their relation to the geometry.
+    Only an index lies in memory; geometries and labels are read, and neighbour lists made, in the
+    process that asks, which can be a worker of a DataLoader. Small data sets are kept once read.
 
-    Raises E3DError when there are too few conformations, or when the files differ in their atomic
-    energies.
+    paths: files of one level of theory; type_names: elements of the model, in the order of its type
+    indices; elements: symbols of the only elements that molecules may contain (none: all types);
+    charges, subsets, without_subsets and gradient_limit as in `Selection`. n_conformations: how
+    many are drawn at random (0: all); per_molecule: how many of each molecule (0: any number), from
+    as few molecules as possible. With the same seed, a smaller draw is a subset of a larger one.
+    labels: `shuffled` permutes the binding energies per atom among conformations and the forces
+    among atoms of the same element, which preserves their scale and distribution and destroys their
+    relation to the geometry; shuffled labels lie in memory, 24 bytes for each atom of the part.
+    atomic_energies: isolated atoms in eV, for files that do not bring their own.
+
+    Raises E3DError when there are too few conformations, and as `index`.
     """
 
     def __init__(
@@ -45,135 +61,181 @@ class SpiceSplit(AtomicDataset):
         elements: Sequence[str] = (),
         seed: int = 0,
         labels: str = "true",
+        type_names: Sequence[str] = TYPE_NAMES,
+        charges: Sequence[int] = (0,),
+        subsets: Sequence[str] = (),
+        without_subsets: Sequence[str] = (),
+        gradient_limit: float = GRADIENT_LIMIT,
+        atomic_energies: Mapping[str, float] | None = None,
     ):
         super().__init__()
+        known = set(type_names)
+        wanted = tuple(symbol for symbol in elements or type_names if symbol in known)
+        selection = Selection(
+            wanted, tuple(charges), tuple(subsets), tuple(without_subsets), gradient_limit
+        )
+        atoms = tuple(sorted(atomic_energies.items())) if atomic_energies else None
         self._frames = _frames(
-            tuple(paths), part, cutoff_A, held_out, n_conformations, per_molecule, tuple(elements),
-            seed, labels,
+            tuple(paths), selection, atoms, part, held_out, n_conformations, per_molecule, seed,
+            labels, cutoff_A, tuple(type_names),
         )  # fmt: skip
 
     def __len__(self) -> int:
         return len(self._frames)
 
+    @property
+    def left_out(self) -> LeftOut:
+        """What is not usable or not asked for, whatever the part of the split."""
+        return self._frames.index.left_out
+
     def _get_data_list(self, indices: Any) -> list[AtomicDataDict.Type]:
         if isinstance(indices, slice):
-            return self._frames[indices]
+            indices = range(len(self))[indices]
         return [self._frames[int(k)] for k in indices]
 
 
-class FixedLengthSampler(Sampler):  # type: ignore[misc]
-    """Random passes over `size` items, cut into epochs of `length` items.
+class _Frames:
+    """The conformations `rows` of an index as nequip's graphs."""
 
-    An epoch is thus a fixed number of steps, whatever the size of the data set.
-    """
-
-    def __init__(self, size: int, length: int, generator: torch.Generator | None = None):
-        self.size, self.length, self.generator = size, length, generator
-        self._left: list[int] = []
+    def __init__(
+        self,
+        found: Index,
+        rows: np.ndarray,
+        shuffled: _ShuffledLabels | None,
+        cutoff_A: float,
+        type_names: Sequence[str],
+    ):
+        self.index, self.rows, self.shuffled = found, rows, shuffled
+        self.neighbours = NeighborListTransform(r_max=cutoff_A)
+        self.types = np.full(256, -1)
+        self.types[[NUMBER_OF_SYMBOL[symbol] for symbol in type_names]] = range(len(type_names))
+        self.reader = _Reader(found)
+        kept = found.n_atoms[rows].sum() * _BYTES_PER_ATOM <= KEPT_BYTES
+        self.kept: dict[int, AtomicDataDict.Type] | None = {} if kept else None
 
     def __len__(self) -> int:
-        return self.length
+        return len(self.rows)
 
-    def __iter__(self) -> Iterator[int]:
-        while len(self._left) < self.length:
-            self._left += torch.randperm(self.size, generator=self.generator).tolist()
-        epoch, self._left = self._left[: self.length], self._left[self.length :]
-        return iter(epoch)
+    def __getitem__(self, k: int) -> AtomicDataDict.Type:
+        if self.kept is None or get_worker_info() is not None:
+            return self._read(int(self.rows[k]))
+        if k not in self.kept:
+            self.kept[k] = self._read(int(self.rows[k]))
+        return self.kept[k]
+
+    def _read(self, row: int) -> AtomicDataDict.Type:
+        if self.shuffled is None:
+            energy, forces = float(self.index.energy[row]), self.reader.forces(row)
+        else:
+            energy, forces = self.shuffled.of(row)
+        frame = {
+            AtomicDataDict.POSITIONS_KEY: torch.as_tensor(self.reader.positions(row)),
+            AtomicDataDict.ATOM_TYPE_KEY: torch.as_tensor(self.types[self.index.numbers_of(row)]),
+            AtomicDataDict.TOTAL_ENERGY_KEY: torch.tensor([[energy]], dtype=torch.float64),
+            AtomicDataDict.FORCE_KEY: torch.as_tensor(forces),
+        }
+        return self.neighbours(from_dict(frame))
 
 
-def loader(
-    dataset: AtomicDataset,
-    *,
-    steps_per_epoch: int,
-    batch_size: int,
-    generator: torch.Generator | None = None,
-    **options: Any,
-) -> DataLoader:
-    """A torch DataLoader whose epoch has `steps_per_epoch` batches (0: one pass over the data)."""
-    if steps_per_epoch:
-        passes = FixedLengthSampler(len(dataset), steps_per_epoch * batch_size, generator)
-        options |= {"sampler": passes, "shuffle": None}
-    return DataLoader(dataset, batch_size=batch_size, generator=generator, **options)
+class _Reader:
+    """Reads single conformations; every process opens the files for itself."""
+
+    def __init__(self, found: Index):
+        self.index, self.process = found, -1
+        self.files: list[h5py.File] = []
+
+    def positions(self, row: int) -> np.ndarray:
+        """(N, 3) in Å."""
+        return self._field(row, "conformations") * ANGSTROM_PER_BOHR
+
+    def forces(self, row: int) -> np.ndarray:
+        """(N, 3) in eV/Å."""
+        return -self._field(row, "dft_total_gradient") * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
+
+    def _field(self, row: int, key: str) -> np.ndarray:
+        """One conformation of a field (M, N, 3) as float64; h5py's own slicing takes thrice as
+        long."""
+        if self.process != os.getpid():  # HDF5 files cannot be shared after a fork
+            self.files = [h5py.File(path, "r") for path in self.index.paths]
+            self.process = os.getpid()
+        molecule = self.index.molecule[row]
+        file, name = self.files[self.index.source[molecule]], self.index.names[molecule]
+        size = (1, self.index.atoms[molecule + 1] - self.index.atoms[molecule], 3)
+        values = np.empty(size)
+        try:
+            stored = h5py.h5d.open(file.id, f"{name}/{key}".encode())
+            space = stored.get_space()
+            space.select_hyperslab((int(self.index.conformation[row]), 0, 0), size)
+            stored.read(h5py.h5s.create_simple(size), space, values)
+        except DAMAGED as error:
+            raise E3DError(
+                f"{file.filename}, molecule {name!r}: unreadable ({error}); has the file changed "
+                "since the training began?"
+            ) from error
+        return values[0]
 
 
-_read = lru_cache(read_molecules)  # once for all parts of the split
+class _ShuffledLabels:
+    """Labels of the conformations `rows`, permuted among them."""
+
+    def __init__(self, found: Index, rows: np.ndarray, zero: Mapping[str, float], seed: int):
+        rng = np.random.default_rng([seed, 1])
+        places = rows.tolist()
+        self.place = {row: k for k, row in enumerate(places)}
+        by_number = {NUMBER_OF_SYMBOL[symbol]: value for symbol, value in zero.items()}
+        numbers = [found.numbers_of(row) for row in places]
+        zeros = np.array([sum(by_number[z] for z in of_one.tolist()) for of_one in numbers])
+        sizes = found.n_atoms[rows]
+        binding = (found.energy[rows] - zeros) / sizes
+        self.energies = rng.permutation(binding) * sizes + zeros
+        reader = _Reader(found)
+        self.forces = np.concatenate([reader.forces(row) for row in places])
+        atoms = np.concatenate(numbers)
+        for number in np.unique(atoms):
+            self.forces[atoms == number] = rng.permutation(self.forces[atoms == number])
+        self.starts = np.concatenate([[0], np.cumsum(sizes)])
+
+    def of(self, row: int) -> tuple[float, np.ndarray]:
+        """Energy in eV and forces (N, 3) in eV/Å."""
+        k = self.place[row]
+        return float(self.energies[k]), self.forces[self.starts[k] : self.starts[k + 1]]
+
+
+_index = lru_cache(
+    lambda paths, selection, atoms: index(paths, selection, dict(atoms or {}) or None)
+)
 
 
 @lru_cache  # nequip instantiates every data set twice: for its statistics, and to train
 def _frames(
-    paths: tuple[str, ...], part: Fold, cutoff_A: float, held_out: HeldOut, n_conformations: int,
-    per_molecule: int, elements: tuple[str, ...], seed: int, labels: str,
-) -> list[AtomicDataDict.Type]:  # fmt: skip
-    molecules, zero = _read(paths)
-    wanted = set(elements) or set(TYPE_NAMES)
-    names, structures = [], []
-    for molecule in select((m for m in molecules if set(m.symbols) <= wanted), part, held_out):
-        structures += list(_structures(molecule))
-        names += [molecule.canonical_smiles] * len(molecule)
-    if labels == "shuffled":
-        _shuffle(structures, zero, seed)
+    paths: tuple[str, ...], selection: Selection, atoms: tuple[tuple[str, float], ...] | None,
+    part: Fold, held_out: HeldOut, n_conformations: int, per_molecule: int, seed: int, labels: str,
+    cutoff_A: float, type_names: tuple[str, ...],
+) -> _Frames:  # fmt: skip
+    zero = dict(atoms) if atoms else stored_zero(paths)
+    found = _index(paths, selection, atoms)
+    rows = found.part(part, held_out)
     rng = np.random.default_rng(seed)
-    order = rng.permutation(len(structures))
+    order = rng.permutation(len(rows))
     if per_molecule:
-        order = _grouped(order, names, per_molecule, rng)
+        order = _grouped(order, found, rows, per_molecule, rng)
     if n_conformations > len(order):
         by = f" in molecules that have {per_molecule}" if per_molecule else ""
         raise E3DError(
             f"{', '.join(paths)}: {len(order)} conformations{by} in the fold {part!r}, "
             f"{n_conformations} were asked for"
         )
-    chosen = sorted(order[: n_conformations or len(order)])
-    neighbours = NeighborListTransform(r_max=cutoff_A)
-    return [neighbours(_to_frame(structures[k])) for k in chosen]
+    shuffled = _ShuffledLabels(found, rows, zero, seed) if labels == "shuffled" else None
+    chosen = rows[np.sort(order[: n_conformations or len(order)])]
+    return _Frames(found, chosen, shuffled, cutoff_A, type_names)
 
 
 def _grouped(
-    order: np.ndarray, names: list[str], size: int, rng: np.random.Generator
+    order: np.ndarray, found: Index, rows: np.ndarray, size: int, rng: np.random.Generator
 ) -> np.ndarray:
     """The first `size` places in `order` of each molecule with that many, molecules shuffled."""
     places: dict[str, list[int]] = {}
     for k in order:
-        places.setdefault(names[k], []).append(int(k))
-    full = np.array([found[:size] for found in places.values() if len(found) >= size], dtype=int)
+        places.setdefault(found.smiles[found.molecule[rows[k]]], []).append(int(k))
+    full = np.array([some[:size] for some in places.values() if len(some) >= size], dtype=int)
     return rng.permutation(full).reshape(-1)
-
-
-def _structures(molecule: Molecule) -> Iterator[Atoms]:
-    """Conformations as ASE atoms, the labels in `info` (eV) and `arrays` (eV/Å)."""
-    for positions, energy, forces in zip(
-        molecule.positions, molecule.energies, molecule.forces, strict=True
-    ):
-        atoms = Atoms(numbers=molecule.atomic_numbers, positions=positions)
-        atoms.info["energy"] = float(energy)
-        atoms.arrays["forces"] = forces
-        yield atoms
-
-
-def _shuffle(structures: list[Atoms], zero: dict[str, float], seed: int) -> None:
-    rng = np.random.default_rng([seed, 1])
-    zeros = np.array([sum(zero[s] for s in atoms.symbols) for atoms in structures])
-    sizes = np.array([len(atoms) for atoms in structures])
-    binding = (np.array([atoms.info["energy"] for atoms in structures]) - zeros) / sizes
-    for atoms, value, offset in zip(structures, rng.permutation(binding), zeros, strict=True):
-        atoms.info["energy"] = float(value * len(atoms) + offset)
-    numbers = np.concatenate([atoms.numbers for atoms in structures])
-    forces = np.concatenate([atoms.arrays["forces"] for atoms in structures])
-    for number in np.unique(numbers):
-        forces[numbers == number] = rng.permutation(forces[numbers == number])
-    starts = np.cumsum(sizes)[:-1]
-    for atoms, shuffled in zip(structures, np.split(forces, starts), strict=True):
-        atoms.arrays["forces"] = shuffled
-
-
-def _to_frame(atoms: Atoms) -> AtomicDataDict.Type:
-    types = [TYPE_NAMES.index(symbol) for symbol in atoms.symbols]
-    return from_dict(
-        {
-            AtomicDataDict.POSITIONS_KEY: torch.as_tensor(atoms.positions),
-            AtomicDataDict.ATOM_TYPE_KEY: torch.as_tensor(types),
-            AtomicDataDict.TOTAL_ENERGY_KEY: torch.tensor(
-                [[atoms.info["energy"]]], dtype=torch.float64
-            ),
-            AtomicDataDict.FORCE_KEY: torch.as_tensor(atoms.arrays["forces"]),
-        }
-    )

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import asdict, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
-from e3d.chemistry.levels import LEVELS, isolated_atoms
-from e3d.data.dataset import TYPE_NAMES, Dataset
 from e3d.errors import E3DError
-from e3d.models.checkpoint import read_metadata
-from e3d.training.settings import Settings
+from e3d.training.settings import Hardware, Settings, is_large
+from e3d.training.zero import given_zero, zero_of
+
+#: Conformations at a time when statistics are taken, and when errors are measured.
+_STATISTICS_BATCH, _VALIDATION_BATCH = 256, 64
 
 
-def atomic_energies(paths: Sequence[str]) -> dict[str, float]:
-    """Zero of the decomposition in eV for every type of the models.
+def prepare_index(settings: Settings, *, progress: bool = False) -> None:
+    """Index large data sets once, before the processes of a training read them."""
+    if not any(Path(path).exists() and is_large(Path(path)) for path in settings.paths):
+        return
+    from e3d.training.index import Selection, index  # imports pandas
 
-    From the data sets; for elements that these do not contain, isolated atoms at the same level of
-    theory. Raises E3DError when that level is unknown.
-    """
-    energies: dict[str, float] = {}
-    for path in paths:
-        with Dataset(path) as dataset:
-            energies = dataset.atomic_energies("aligned") | energies
-            level = dataset.attributes.get("level_of_theory", "")
-    missing = [symbol for symbol in TYPE_NAMES if symbol not in energies]
-    methods = {name: method for method, name in LEVELS.items()}
-    if missing and level not in methods:
-        raise E3DError(
-            f"{paths[-1]} has no atomic energy of {missing[0]} and its level of theory, {level!r}, "
-            f"is none of {', '.join(methods)}; add it to the root attribute 'atomic_energies'"
-        )
-    energies |= isolated_atoms(methods[level], missing) if missing else {}
-    return {symbol: round(energies[symbol], 9) for symbol in TYPE_NAMES}
+    settings = _with_types_of_checkpoint(settings)
+    wanted = tuple(e for e in settings.elements or settings.types if e in settings.types)
+    selection = Selection(
+        wanted, settings.charges, settings.subsets, settings.without_subsets,
+        settings.gradient_limit,
+    )  # fmt: skip
+    paths = [str(Path(path).resolve()) for path in settings.paths]
+    index(paths, selection, given_zero(settings), progress=progress)
 
 
 def architecture(settings: Settings) -> dict[str, Any]:
@@ -40,15 +36,13 @@ def architecture(settings: Settings) -> dict[str, Any]:
 
     Those of a fine-tuned model are read from its initial checkpoint, except for seed and shifts.
     """
-    paths = (settings.dataset, *settings.more_datasets)
     if settings.initial_checkpoint:
-        trained = read_metadata(Path(settings.initial_checkpoint))["architecture"]
-        zero = atomic_energies(paths)
-        return {**trained, "seed": settings.seed, "per_type_energy_shifts": zero}
+        shifts = {"per_type_energy_shifts": zero_of(settings)}
+        return {**_trained(settings), "seed": settings.seed, **shifts}
     return {
         "seed": settings.seed,
         "model_dtype": "float32",
-        "type_names": list(TYPE_NAMES),
+        "type_names": list(settings.types),
         "r_max": settings.cutoff_A,
         "l_max": settings.l_max,
         "parity": True,
@@ -66,18 +60,46 @@ def architecture(settings: Settings) -> dict[str, Any]:
         },
         "avg_num_neighbors": "${training_data_stats:num_neighbors_mean}",
         "per_type_energy_scales": "${training_data_stats:forces_rms}",
-        "per_type_energy_shifts": atomic_energies(paths),
+        "per_type_energy_shifts": zero_of(settings),
         "per_type_energy_shifts_trainable": settings.trainable_shifts,
     }
 
 
-def configuration(settings: Settings, folder: Path) -> dict[str, Any]:
+def _trained(settings: Settings) -> dict[str, Any]:
+    """Architecture of the initial checkpoint."""
+    from e3d.models.checkpoint import read_metadata  # imports torch
+
+    return dict(read_metadata(Path(settings.initial_checkpoint))["architecture"])
+
+
+def _with_types_of_checkpoint(settings: Settings) -> Settings:
+    """The settings of a fine-tuning with the elements of the model that it begins with.
+
+    Raises E3DError when others are asked for.
+    """
+    if not settings.initial_checkpoint:
+        return settings
+    known = tuple(_trained(settings)["type_names"])
+    if settings.type_names and settings.type_names != known:
+        raise E3DError(
+            f"{settings.initial_checkpoint} is a model of {' '.join(known)}, type_names asks for "
+            f"{' '.join(settings.type_names)}; leave type_names empty to fine-tune"
+        )
+    return settings if known == settings.types else replace(settings, type_names=known)
+
+
+def configuration(
+    settings: Settings, folder: Path, hardware: Hardware | None = None
+) -> dict[str, Any]:
     """The nequip configuration of a run that keeps its state in `folder`."""
+    hardware = hardware or Hardware()
+    settings = _with_types_of_checkpoint(settings)
     common = {
         "_target_": "e3d.training.data.SpiceSplit",
-        "paths": [str(Path(p).resolve()) for p in (settings.dataset, *settings.more_datasets)],
+        "paths": [str(Path(path).resolve()) for path in settings.paths],
         "elements": list(settings.elements),
         "cutoff_A": settings.cutoff_A,
+        **_selection(settings),
     }
     model: dict[str, Any] = {"_target_": "allegro.model.AllegroModel", **architecture(settings)}
     if settings.initial_checkpoint:
@@ -90,8 +112,8 @@ def configuration(settings: Settings, folder: Path) -> dict[str, Any]:
     model["compile_mode"] = "compile" if settings.compile else "eager"
     return {
         "run": ["train"],
-        "data": _data(settings, common),
-        "trainer": _trainer(settings, folder),
+        "data": _data(settings, common, hardware),
+        "trainer": _trainer(settings, folder, hardware),
         "training_module": {
             "_target_": "nequip.train.EMALightningModule",
             "ema_decay": 0.999,
@@ -128,7 +150,24 @@ def _optimizer(settings: Settings) -> dict[str, Any]:
     return {"_target_": "nequip.train.MuonWithAuxAdam", "param_groups": groups}
 
 
-def _data(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
+def _selection(settings: Settings) -> dict[str, Any]:
+    """What the data sets are to hold beyond the usual: neutral molecules of the usual elements."""
+    usual, chosen = asdict(Settings("")), asdict(settings)
+    names = ("type_names", "charges", "subsets", "without_subsets", "gradient_limit")
+    told = {name: chosen[name] for name in names if chosen[name] != usual[name]}
+    plain = {k: list(v) if isinstance(v, tuple) else v for k, v in told.items()}
+    atoms = given_zero(settings)
+    return plain if atoms is None else {**plain, "atomic_energies": atoms}
+
+
+def _data(settings: Settings, common: dict[str, Any], hardware: Hardware) -> dict[str, Any]:
+    n = hardware.num_workers
+    workers = {"num_workers": n, "persistent_workers": True} if n else {}
+    shared = hardware.n_processes > 1
+    validation = {"_target_": "e3d.training.loading.loader", "steps_per_epoch": 0} if shared else {
+        "_target_": "torch.utils.data.DataLoader"}  # fmt: skip
+    # on every process, so that the batch of each is the usual one
+    size = _VALIDATION_BATCH * (hardware.n_processes if shared else 1)
     return {
         "_target_": "nequip.data.datamodule.NequIPDataModule",
         "seed": settings.seed,
@@ -150,27 +189,40 @@ def _data(settings: Settings, common: dict[str, Any]) -> dict[str, Any]:
             for held_out in ("conformations", "molecules")
         ],
         "train_dataloader": {
-            "_target_": "e3d.training.data.loader",
+            "_target_": "e3d.training.loading.loader",
             "steps_per_epoch": settings.steps_per_epoch,
             "batch_size": settings.batch_size,
             "shuffle": True,
             "drop_last": True,
+            **workers,
         },
-        "val_dataloader": {"_target_": "torch.utils.data.DataLoader", "batch_size": 64},
+        "val_dataloader": {**validation, "batch_size": size, **workers},
         "stats_manager": {
             "_target_": "nequip.data.CommonDataStatisticsManager",
-            "type_names": list(TYPE_NAMES),
-            # one pass over all data, whatever the training loader drops or repeats
-            "dataloader_kwargs": {"batch_size": 256, "drop_last": False, "steps_per_epoch": 0},
+            "type_names": list(settings.types),
+            # one pass over all data, or a draw, whatever the training loader drops or repeats
+            "dataloader_kwargs": {
+                "batch_size": _STATISTICS_BATCH,
+                "drop_last": False,
+                "steps_per_epoch": ceil(settings.n_statistics / _STATISTICS_BATCH),
+            },
         },
     }
 
 
-def _trainer(settings: Settings, folder: Path) -> dict[str, Any]:
+def _trainer(settings: Settings, folder: Path, hardware: Hardware) -> dict[str, Any]:
+    together: dict[str, Any] = {}
+    if hardware.n_processes > 1:
+        together = {
+            "num_nodes": hardware.num_nodes,
+            "strategy": {"_target_": hardware.strategy},
+            "use_distributed_sampler": False,  # `loader` shares out the batches
+        }
     return {
         "_target_": "lightning.Trainer",
         "accelerator": "auto",
-        "devices": 1,
+        "devices": hardware.devices,
+        **together,
         "max_steps": settings.steps,
         "max_epochs": -1,
         "log_every_n_steps": 50,
@@ -192,9 +244,9 @@ def _trainer(settings: Settings, folder: Path) -> dict[str, Any]:
                 "every_n_epochs": 1,
                 "save_on_train_epoch_end": True,
             },
-            {"_target_": "e3d.training.train.StopWithParent"},
+            {"_target_": "e3d.training.callbacks.StopWithParent"},
             {
-                "_target_": "e3d.training.train.Snapshots",
+                "_target_": "e3d.training.callbacks.Results",
                 "folder": str(folder),
                 "steps": list(settings.snapshots),
             },
