@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdForceFieldHelpers
 
+from e3d.chemistry.killable import killable
 from e3d.errors import E3DError
 
 #: Symbols of bond orders in a bond class; a bond that cannot be perceived is `~`.
@@ -93,8 +94,13 @@ def from_mapped_smiles(smiles: str) -> Chem.Mol:
 def embed(molecule: Chem.Mol, *, seed: int) -> np.ndarray:
     """Positions (N, 3) in Å of one ETKDG conformer, relaxed with MMFF94 where it has parameters.
 
+    In a child process, because RDKit would take Ctrl-C for a molecule that cannot be embedded.
     Raises E3DError when no conformer can be embedded.
     """
+    return killable(_embedded, molecule, seed)
+
+
+def _embedded(molecule: Chem.Mol, seed: int) -> np.ndarray:
     copy = Chem.Mol(molecule)
     parameters = rdDistGeom.ETKDGv3()
     parameters.randomSeed = seed  # type: ignore[assignment]

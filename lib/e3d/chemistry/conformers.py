@@ -30,8 +30,8 @@ MAX_ATOMS = 200
 EMBEDDINGS, EMBEDDED_ATOMS = (1, 20, 30), 1000
 #: Embeddings of a molecule whose only freedom is the pucker of a ring.
 RING_EMBEDDINGS = 5
-#: Seconds after which embedding is given up.
-EMBEDDING_LIMIT_S = 120
+#: Seconds after which embedding is given up, and the relaxation of one conformer.
+EMBEDDING_LIMIT_S, RELAXATION_LIMIT_S = 120, 1200
 #: Atoms of all conformers together of which GFN2-xTB gets the energy, and that it relaxes.
 SINGLE_POINT_ATOMS, RELAXED_ATOMS = 400, 120
 #: Conformers that are relaxed at most, however small.
@@ -233,7 +233,12 @@ def _relaxed(
     """Energy in eV and positions in Å of the GFN2-xTB minimum."""
     atoms = Atoms(numbers, start, calculator=calculator())
     relaxed = minimum(
-        atoms, fmax=FMAX, method="GFN2-xTB", curvature=curvature(graph, start), progress=progress
+        atoms,
+        fmax=FMAX,
+        method="GFN2-xTB",
+        curvature=curvature(graph, start),
+        progress=progress,
+        seconds=RELAXATION_LIMIT_S,
     )
     return float(atoms.get_potential_energy()), relaxed
 

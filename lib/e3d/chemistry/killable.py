@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def killable(
-    function: Callable[..., _Result], *arguments: Any, seconds: float | None = None
+    function: Callable[..., _Result], *arguments: Any, seconds: float | int | None = None
 ) -> _Result:
     """`function(*arguments)`, in a child process that Ctrl-C and the time limit end at once.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import CalculatorError
@@ -24,13 +26,16 @@ def minimum(
     method: str,
     curvature: Float[np.ndarray, "n3 n3"] | None = None,
     progress: str | None = None,
+    seconds: float | int | None = None,
 ) -> Float[np.ndarray, "n_atoms 3"]:
     """Positions in Å of the minimum that the calculator of `atoms` relaxes them to.
 
     fmax: largest force that remains, eV/Å; method: what the calculator is called in errors;
     curvature: Hessian in eV/Å² to begin with; progress: what is relaxed, for a bar that appears
-    if it takes long, none by default. Raises E3DError when the calculator fails, or there is no
-    minimum within `MAX_STEPS`.
+    if it takes long, none by default; seconds: limit of time, none by default.
+
+    Raises E3DError when the calculator fails, or there is no minimum within `MAX_STEPS` and the
+    limit of time.
     """
     optimizer = BFGS(atoms, logfile=None)
     if curvature is not None:
@@ -40,6 +45,8 @@ def minimum(
     ) as bar:
         if progress is not None:
             optimizer.attach(_advance, 1, bar, atoms, fmax)
+        if seconds is not None:
+            optimizer.attach(_in_time, 1, atoms, time.monotonic() + seconds, seconds, method)
         try:
             converged = optimizer.run(fmax=fmax, steps=MAX_STEPS)
         except (CalculatorError, RuntimeError) as error:
@@ -55,3 +62,11 @@ def _advance(bar: tqdm, atoms: Atoms, fmax: float) -> None:
     force = float(np.linalg.norm(atoms.get_forces(), axis=1).max())
     bar.set_postfix_str(f"largest force {force:.2f} of {fmax:g} eV/Å", refresh=False)
     bar.update()
+
+
+def _in_time(atoms: Atoms, deadline: float, seconds: float | int, method: str) -> None:
+    if time.monotonic() > deadline:
+        raise E3DError(
+            f"{atoms.get_chemical_formula()}: no {method} minimum within {seconds:g} s; give a "
+            "structure file with a relaxed geometry"
+        )

@@ -182,7 +182,7 @@ def _check_occupancies(label: str, atoms: Atoms) -> None:
     if partly:
         symbol, share = partly[0]
         raise E3DError(
-            f"{label}: {len(partly)} of {len(shares)} atoms have partial occupancies, the first "
+            f"{label}: {len(partly)} of {len(shares)} sites are occupied in part, the first "
             f"{symbol} with {share:g}; keep one of the alternatives, with occupancy 1"
         )
 

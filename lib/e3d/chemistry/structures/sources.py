@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from fnmatch import fnmatch
 from itertools import chain, islice
 from pathlib import Path
@@ -50,7 +51,9 @@ def structures_of(
     try:
         path = _path(text)
         if path is None:
-            yield from_smiles(text, **options)  # type: ignore[arg-type]
+            found = from_smiles(text, **options)  # type: ignore[arg-type]
+            named = (f"a file has this name too; ./{text} would read it",) if is_file(text) else ()
+            yield replace(found, notes=found.notes + named)
         elif path.suffix.lower() in LISTS and path.is_file():
             with open(path, encoding="utf-8") as lines:
                 yield from _from_lines(str(path), lines, options)
@@ -150,7 +153,7 @@ def _path(text: str) -> Path | None:
 def is_file(text: str) -> bool:
     """Whether a file of this name exists; no text is too long for the question, or too strange."""
     try:
-        return Path(text).exists()
+        return bool(text) and Path(text).exists()
     except (OSError, ValueError):  # longer than a name may be; with a null character
         return False
 
