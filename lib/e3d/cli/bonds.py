@@ -35,6 +35,14 @@ def bonds(
         int | None,
         typer.Option(help="Frame of a file, from 0, or from -1 backwards. Default: all of them."),
     ] = None,
+    lattice: Annotated[
+        bool | None,
+        typer.Option(
+            "--crystal/--molecule",
+            help="Read a file with a lattice as a crystal, or as a molecule without it. Default: "
+            "as the file says.",
+        ),
+    ] = None,
     zero: Annotated[
         str,
         typer.Option(
@@ -58,23 +66,23 @@ def bonds(
     from e3d.bde.ensemble import load
 
     ensemble = load(model or (), trust=trust, zero=zero)
-    reports = []
-    failed = 0
+    reports: list[dict[str, Any]] = []
+    n_found, n_failed = 0, 0
     for found in _reports(ensemble, molecules, charge=charge, frame=frame):
         if isinstance(found, Exception):
-            failed += 1
+            n_failed += 1
             typer.echo(f"e3d: {found}", err=True)
             continue
+        n_found += 1
         if json or html:
             reports.append(found)
         if not json:
-            _print(found, first=len(reports) + failed == 0)
+            _print(found, first=n_found == 1)
     if html and reports:
         _write(html, reports)
     if json and reports:
-        several = len(reports) + failed > 1
-        typer.echo(dumps(reports if several else reports[0]))
-    if failed:
+        typer.echo(dumps(reports if n_found + n_failed > 1 else reports[0]))
+    if n_failed:
         raise typer.Exit(1)
 
 
