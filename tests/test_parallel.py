@@ -53,10 +53,11 @@ def test_processes_listen_on_the_loopback_interface_alone_and_encrypted() -> Non
 
 
 def test_a_running_scheduler_serves_too(tmp_path: Path) -> None:
-    with (
-        LocalCluster(n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0",
-                     worker_dashboard_address="127.0.0.1:0") as elsewhere,
-    ):  # fmt: skip
+    any_port = "127.0.0.1:0"
+    with LocalCluster(
+        n_workers=1, threads_per_worker=1, host="127.0.0.1", dashboard_address=any_port,
+        worker_dashboard_address=any_port,
+    ) as elsewhere:  # fmt: skip
         options = {"scheduler": elsewhere.scheduler_address, "progress": False}
         (found,) = map_ordered(workers.address, [0], **options)
         assert found == next(iter(elsewhere.scheduler.workers))

@@ -130,12 +130,10 @@ def _remote(scheduler: str) -> Iterator[Any]:
     import dask
     from distributed import Client
 
-    is_file = os.path.isfile(scheduler)
+    where = {"scheduler_file" if os.path.isfile(scheduler) else "address": scheduler}
     try:
         with dask.config.set({"distributed.comm.timeouts.connect": "10s"}):
-            client = Client(
-                **({"scheduler_file": scheduler} if is_file else {"address": scheduler})
-            )
+            client: Any = Client(**where)
     except (OSError, ValueError, TimeoutError) as error:
         cause = " ".join(str(error).split())
         raise E3DError(

@@ -169,8 +169,8 @@ class Dataset:
                 self.left_out.add(reason, printable(name), len(molecule), cause)
                 continue
             gentle = fields.finite.copy()
-            forces = np.abs(molecule.forces[gentle]).reshape(int(gentle.sum()), -1)
-            gentle[gentle] = forces.max(axis=1, initial=0) <= limit
+            forces = np.abs(molecule.forces[gentle])  # of none, perhaps
+            gentle[gentle] = forces.max(axis=(1, 2), initial=0) <= limit
             for why, lost, what in (
                 (NOT_FINITE, ~fields.finite, "; ".join(fields.not_finite)),
                 (steep(gradient_limit), fields.finite & ~gentle, ""),
