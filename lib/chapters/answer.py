@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from e3d.errors import E3DError
 from e3d.statistics import rounding
-from e3d.statistics.intervals import Estimate
+from e3d.statistics.intervals import CONFIDENCE, Estimate
 
 #: Keys of `results/metrics.json`, in its order. One that no chapter computes is absent there.
 HEADLINE = (
@@ -70,30 +70,30 @@ def headline(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:
     return found
 
 
-def verdict(gains: Mapping[str, Estimate], *, aim_reached: bool) -> str:
+def verdict(sets: Mapping[str, Mapping[str, Estimate]], *, aim_reached: bool) -> str:
     """Are edge energies bond dissociation energies? "Yes", "Only in part" or "No".
 
-    gains: accuracy of the emergent energies less that of each null model. Yes: better than all of
-    them and as accurate as was asked. In part: at least better than random weights (`untrained`).
+    sets: for every set of bonds, the accuracy of the emergent energies less that of each null
+    model. Yes: on every set better than all of them, and as accurate as was asked. In part: better
+    than all of them on at least one set.
     """
-    better = rounding.by_outcome(gains, more="better", less="worse", same="open")["better"]
-    if len(better) == len(gains) and aim_reached:
+    ahead = [_ahead_of_all(gains) for gains in sets.values()]
+    if all(ahead) and aim_reached:
         return "Yes"
-    return "Only in part" if "untrained" in better else "No"
+    return "Only in part" if any(ahead) else "No"
 
 
-def comparison_text(gains: Mapping[str, Estimate]) -> str:
-    """How the accuracy compares with that of each null model, by the interval of the difference."""
-    outcomes = rounding.by_outcome(
-        gains,
-        more="better than that of",
-        less="worse than that of",
-        same="not distinguishable from that of",
-    )
-    return "; ".join(f"{words} {_listed(names)}" for words, names in outcomes.items() if names)
+def _ahead_of_all(gains: Mapping[str, Estimate]) -> bool:
+    better = rounding.by_outcome(gains, more="better", less="worse", same="open")["better"]
+    return len(better) == len(gains)
 
 
-def _listed(names: Sequence[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    *first, last = names
-    return f"{', '.join(first)} and {last}" if first else last
+def counted(metrics: Mapping[str, Estimate]) -> dict[str, int]:
+    """How many metrics there are, how many have an interval, and how many of these will miss.
+
+    Keys: `metrics`; `intervals`; `by_chance`, the number of 95 % intervals expected not to contain
+    the true value, rounded.
+    """
+    found = [entry for entry in metrics.values() if entry["low"] is not None]
+    by_chance = round((1 - CONFIDENCE) * len(found))
+    return {"metrics": len(metrics), "intervals": len(found), "by_chance": by_chance}

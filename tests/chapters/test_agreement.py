@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from chapters import agreement
 from e3d.errors import E3DError
+from e3d.statistics import intervals
 
 ROWS = pd.DataFrame({
     "smiles": list("abcd"), "De": [80.0, 90.0, 100.0, 120.0], "half": [40.0, 45.0, 50.0, 60.0],
@@ -52,3 +53,15 @@ def test_raw_and_calibrated_values_are_compared_on_the_same_rows() -> None:
     flat, constant = (after["mae"].of(name)["value"] for name in ("flat", agreement.CONSTANT))
     assert flat == pytest.approx(constant)
     assert after["accuracy"].gain("half", "flat")["value"] > 0
+
+
+def test_intervals_are_those_of_the_bootstrap_over_molecules() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({
+        "smiles": rng.integers(0, 30, size=80).astype(str), "De": 100 + rng.normal(0, 9, size=80),
+    })  # fmt: skip
+    rows["x"] = rows["De"] + rng.normal(3, 9, size=80)
+    found = agreement.comparisons(rows, ["x"], "De", seeds={}, n_resamples=4000)["bias"].of("x")
+    expected = intervals.estimate(rows["x"] - rows["De"], rows["smiles"], n_resamples=4000)
+    for key in ("value", "low", "high"):
+        assert found[key] == pytest.approx(expected[key], abs=0.2)

@@ -50,6 +50,8 @@ SMALL: dict[str, list[str]] = {
     "19_limitations": ["n_resamples=50"],
     "20_synthesis": ["n_resamples=50"],
     "21_answer": [],
+    "22_bound": ["n_resamples=50"],
+    "23_agreement": ["n_resamples=50"],
 }
 
 #: Chapters that take seconds, executed as they are.
