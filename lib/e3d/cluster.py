@@ -21,11 +21,14 @@ PATIENCE = 60.0
 _CONFIG = {
     "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
-    # these variables are set in a worker before anything is imported; small molecules are fastest
-    # with one thread, and freed memory goes back to the system
+    # compiled code may keep a process from answering for long; that it has ended, its parent sees
+    "distributed.scheduler.worker-ttl": None,
+    "distributed.comm.timeouts.connect": "300s",
+    "distributed.comm.timeouts.tcp": "300s",
+    # set in a worker before anything is imported: small molecules are fastest with one thread
     "distributed.nanny.pre-spawn-environ": {
         "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536",
+        "MALLOC_ARENA_MAX": "1",
     },
 }  # fmt: skip
 
