@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.stats import DegenerateDataWarning
 from tqdm import tqdm
 
 from e3d import files
@@ -68,8 +70,12 @@ def assess(
     null_runs = {name: [network.name for network in part] for name, part in nulls.items()}
     sources = combine(groups, null_runs, pieces, standard)
     options = {"n_resamples": n_resamples, "seed": 0}
-    scores = chain(scoring.against_references(sources, standard, options),
-                   decomposition.of_decomposition(sources, standard, options))  # fmt: skip
+    with warnings.catch_warnings():
+        # of a source without any error, whose interval rightly has no width
+        warnings.simplefilter("ignore", DegenerateDataWarning)
+        scores = chain(scoring.against_references(sources, standard, options),
+                       decomposition.of_decomposition(sources, standard, options))  # fmt: skip
+        tests = list(tqdm(scores, unit="score", desc="score", disable=not progress))
     by_name = {network.name: network for network in networks}
     report = {
         "models": [_about(group, names, by_name) for group in groups],
@@ -77,7 +83,7 @@ def assess(
         | {name: [] for name in ("additive", "pair") if getattr(standard, name) is not None},
         "warnings": [*_coverage(networks, standard), *_zeros(sources, standard)],
         "missing": standard.missing,
-        "tests": list(tqdm(scores, unit="score", desc="score", disable=not progress)),
+        "tests": tests,
     }
     return Assessment(report, sources, standard)
 

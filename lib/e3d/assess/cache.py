@@ -42,7 +42,7 @@ class Cache:
 
     def read(self, path: Path) -> pd.DataFrame:
         """A piece, number for number as it was written."""
-        return pd.read_csv(path, float_precision="round_trip", keep_default_na=True)
+        return pd.read_csv(path)
 
     def get(self, compute: Callable[[], pd.DataFrame], *parts: object) -> pd.DataFrame:
         """The piece that depends on the parts, computed and written if it is not there."""

@@ -6,6 +6,7 @@ See `scoring` for what a score is.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -25,7 +26,7 @@ _KEYS = ["molecule", "i", "j"]
 
 
 def of_decomposition(
-    sources: Sources, standard: Standard, options: Mapping[str, int]
+    sources: Sources, standard: Standard, options: Mapping[str, Any]
 ) -> Iterator[Score]:
     """All these scores; options: n_resamples and seed."""
     yield from _bound(sources, standard, options)
@@ -33,7 +34,7 @@ def of_decomposition(
     yield from _identifiability(sources, options)
 
 
-def _bound(sources: Sources, standard: Standard, options: Mapping[str, int]) -> Iterator[Score]:
+def _bound(sources: Sources, standard: Standard, options: Mapping[str, Any]) -> Iterator[Score]:
     of = standard.complete["molecule"].nunique()
     bonds = sources.bonds.drop(columns="smiles").merge(standard.complete, on=[*_KEYS, "class"])
     if bonds.empty:
@@ -61,7 +62,7 @@ def _bound(sources: Sources, standard: Standard, options: Mapping[str, int]) -> 
 
 
 def _distribution(
-    sources: Sources, standard: Standard, options: Mapping[str, int]
+    sources: Sources, standard: Standard, options: Mapping[str, Any]
 ) -> Iterator[Score]:
     """Entropy, order information and the share that is not on bonds."""
     bonds, names = distribution_table(sources)
@@ -106,7 +107,7 @@ def distribution_table(sources: Sources) -> tuple[pd.DataFrame, dict[str, list[s
     return table, names
 
 
-def _off_bonds(sources: Sources, standard: Standard, options: Mapping[str, int]) -> Score:
+def _off_bonds(sources: Sources, standard: Standard, options: Mapping[str, Any]) -> Score:
     labelled = {m.name for m in standard.labelled}
     molecules = sources.pieces.molecules
     own = molecules[molecules["molecule"].isin(labelled)]
@@ -125,7 +126,7 @@ def _off_bonds(sources: Sources, standard: Standard, options: Mapping[str, int])
                   "none", len(labelled), found)  # fmt: skip
 
 
-def _identifiability(sources: Sources, options: Mapping[str, int]) -> Iterator[Score]:
+def _identifiability(sources: Sources, options: Mapping[str, Any]) -> Iterator[Score]:
     labelled = sources.bonds
     for kind in ("bare", "dressed"):
         found = {}

@@ -54,7 +54,7 @@ STATISTICS: dict[str, tuple[Callable[..., float], str, str]] = {
 
 
 def against_references(
-    sources: Sources, standard: Standard, options: Mapping[str, int]
+    sources: Sources, standard: Standard, options: Mapping[str, Any]
 ) -> Iterator[Score]:
     """Scores of the tests whose references are there; options: n_resamples and seed."""
     yield from _reactions(sources, standard, options)
@@ -69,10 +69,19 @@ def score(
     values: Mapping[str, Estimate],
 ) -> Score:  # fmt: skip
     """One score; sources without a value are left out."""
-    found = {name: value for name, value in values.items() if np.isfinite(value["value"])}
+    found = {name: _plain(value) for name, value in values.items() if np.isfinite(value["value"])}
     n = max((value["n"] for value in found.values()), default=0)
     return {"test": test, "quantity": quantity, "kind": kind, "unit": unit, "better": better,
             "n": n, "of": of, "values": found}  # fmt: skip
+
+
+def _plain(found: Estimate) -> dict[str, Any]:
+    """Numbers that JSON knows: an end of an interval that is not finite becomes None."""
+    low, high = (
+        None if end is None or not np.isfinite(end) else float(end)
+        for end in (found["low"], found["high"])
+    )
+    return {"value": float(found["value"]), "low": low, "high": high, "n": int(found["n"])}
 
 
 def _against(
@@ -81,7 +90,7 @@ def _against(
     statistic: Callable[..., float],
     columns: Mapping[str, str],
     seeds: Mapping[str, Sequence[str]],
-    options: Mapping[str, int],
+    options: Mapping[str, Any],
     *,
     within: str | None = None,
 ) -> dict[str, Estimate]:
@@ -101,7 +110,7 @@ def _against(
 
 def _by_statistic(
     test: str, kind: str, rows: pd.DataFrame, of: int, reference: str,
-    columns: Mapping[str, str], seeds: Mapping[str, Sequence[str]], options: Mapping[str, int],
+    columns: Mapping[str, str], seeds: Mapping[str, Sequence[str]], options: Mapping[str, Any],
 ) -> Iterator[Score]:  # fmt: skip
     for quantity, (statistic, unit, better) in STATISTICS.items():
         found = _against(rows, reference, statistic, columns, seeds, options)
@@ -127,7 +136,7 @@ def used_reactions(table: pd.DataFrame) -> pd.DataFrame:
     return used.drop_duplicates(["smiles", "class"])
 
 
-def _reactions(sources: Sources, standard: Standard, options: Mapping[str, int]) -> Iterator[Score]:
+def _reactions(sources: Sources, standard: Standard, options: Mapping[str, Any]) -> Iterator[Score]:
     used = used_reactions(matched(sources, standard))
     everything = standard.reactions.dropna(subset=[DE]).drop_duplicates(["smiles", "class"])
     counted = everything[~everything["smiles"].map(references.bare_tautology)]
@@ -145,7 +154,7 @@ def broken_kinds(sources: Sources, standard: Standard) -> pd.DataFrame:
     return table.groupby(["smiles", "class", "fragments"])[list(numbers)].mean().reset_index()
 
 
-def _broken(sources: Sources, standard: Standard, options: Mapping[str, int]) -> Iterator[Score]:
+def _broken(sources: Sources, standard: Standard, options: Mapping[str, Any]) -> Iterator[Score]:
     rows = broken_kinds(sources, standard)
     rows["length"] = -rows["length_A"]
     kinds = ["smiles", "class", "fragments"]
@@ -164,7 +173,7 @@ def _broken(sources: Sources, standard: Standard, options: Mapping[str, int]) ->
                      found)  # fmt: skip
 
 
-def _vertical(sources: Sources, standard: Standard, options: Mapping[str, int]) -> Iterator[Score]:
+def _vertical(sources: Sources, standard: Standard, options: Mapping[str, Any]) -> Iterator[Score]:
     positive = standard.vertical[standard.vertical["reference"] > 0]
     rows = positive.merge(sources.cuts, on=_KEYS)
     columns, seeds = sources.columns("across"), sources.seeds("across")
@@ -213,7 +222,7 @@ def atomisation_table(sources: Sources, standard: Standard) -> pd.DataFrame:
 
 
 def _atomisation(
-    sources: Sources, standard: Standard, options: Mapping[str, int]
+    sources: Sources, standard: Standard, options: Mapping[str, Any]
 ) -> Iterator[Score]:
     table = atomisation_table(sources, standard)
     rows = table[table["fold"] == "test"]
@@ -226,7 +235,7 @@ def _atomisation(
                      "kcal/mol", "low", of, found)  # fmt: skip
 
 
-def _conformations(sources: Sources, options: Mapping[str, int]) -> Iterator[Score]:
+def _conformations(sources: Sources, options: Mapping[str, Any]) -> Iterator[Score]:
     errors = sources.pieces.errors
     runs = {g.name: g.runs for g in sources.groups}
     runs |= {name: r for name, r in sources.null_runs.items() if name == "shuffled"}

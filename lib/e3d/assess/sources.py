@@ -162,5 +162,5 @@ def pair_terms(pair: PairPotential | None, entry: Molecule) -> np.ndarray:
     found = np.empty(len(lengths))
     for kind in np.unique(kinds, axis=0):
         rows = (kinds == kind).all(axis=1)
-        found[rows] = pair(*kind.tolist(), lengths[rows])
+        found[rows] = pair(str(kind[0]), str(kind[1]), lengths[rows])
     return found

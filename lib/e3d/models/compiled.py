@@ -106,9 +106,12 @@ class CompiledAllegro(torch.nn.Module):
         types = batch["atom_types"].view(-1)[atoms]
         pos = batch["pos"][atoms]
         if not edges.any():
-            shifts = self.per_type_energy_scale_shift.shifts[types].view(-1, 1)
-            return {"edge_energy": pos.new_zeros(0, 1), "atomic_energy": shifts,
-                    "total_energy": shifts.sum().view(1, 1), "forces": torch.zeros_like(pos)}  # fmt: skip
+            stored: Any = self.per_type_energy_scale_shift.shifts
+            shifts = stored[types].view(-1, 1)
+            values = (
+                pos.new_zeros(0, 1), shifts, shifts.sum().view(1, 1), torch.zeros_like(pos),
+            )  # fmt: skip
+            return dict(zip(OUTPUTS, values, strict=True))
         given = {
             "pos": pos,
             "edge_index": batch["edge_index"][:, edges] - first,
