@@ -108,10 +108,18 @@ def test_many_nitro_groups_are_perceived() -> None:
 
 
 def test_where_no_valences_fit_bonds_are_bare_and_it_is_said(tmp_path: Path) -> None:
-    ase.io.write(tmp_path / "ion.xyz", g2("CH4")[:4] + Atoms("H", [[9, 9, 9]]))
-    found = of(tmp_path / "ion.xyz")
-    assert classes(found) == ["C~H"] * 3
+    ase.io.write(tmp_path / "methylene.xyz", g2("CH4")[:3])
+    found = of(tmp_path / "methylene.xyz")
+    assert classes(found) == ["C~H"] * 2
     assert "no valences fit" in found.notes[0]
+
+
+def test_fragments_of_a_broken_bond_are_radicals_not_ions(tmp_path: Path) -> None:
+    ase.io.write(tmp_path / "apart.xyz", g2("CH4")[:4] + Atoms("H", [[9, 9, 9]]))
+    found = of(tmp_path / "apart.xyz")
+    assert classes(found) == ["C-H"] * 3
+    assert found.unpaired == 2
+    assert "2 unpaired electrons" in found.notes[0]
 
 
 # frames

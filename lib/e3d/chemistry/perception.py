@@ -21,7 +21,7 @@ from e3d.errors import E3DError
 class State(NamedTuple):
     """What an atom may be: the sum of its bond orders, its charge in e, and the cost of that.
 
-    A radical has an unpaired electron, and is allowed only if the number of electrons is odd.
+    A radical has one unpaired electron.
     """
 
     valence: int
@@ -35,27 +35,29 @@ def _states(*usual: State, radicals: tuple[State, ...] = ()) -> tuple[State, ...
 
 
 #: By atomic number. Costs order the conventions of drawing: charges are dear, negative ones least
-#: on electronegative atoms; sulfur, phosphorus and the halogens rather exceed the octet.
+#: on electronegative atoms, two radicals are dearer than the charges of a nitro group or an ylide
+#: and cheaper than a carbanion beside a carbocation; sulfur, phosphorus and the halogens rather
+#: exceed the octet.
 STATES = {
-    1: _states(State(1), State(0, 1, 12), State(0, -1, 14), radicals=(State(0, 0, 5),)),
-    5: _states(State(3), State(4, -1, 5), radicals=(State(2, 0, 5),)),
-    6: _states(State(4), State(3, -1, 12), State(3, 1, 12), radicals=(State(3, 0, 4),)),
+    1: _states(State(1), radicals=(State(0, 0, 11),)),
+    5: _states(State(3), State(4, -1, 5), radicals=(State(2, 0, 11),)),
+    6: _states(State(4), State(3, -1, 12), State(3, 1, 12), radicals=(State(3, 0, 10),)),
     7: _states(
-        State(3), State(4, 1, 8), State(2, -1, 10), radicals=(State(2, 0, 4.2), State(3, 1, 12))
+        State(3), State(4, 1, 8), State(2, -1, 10), radicals=(State(2, 0, 10.2), State(3, 1, 18))
     ),
-    8: _states(State(2), State(1, -1, 8), State(3, 1, 9), radicals=(State(1, 0, 4.5),)),
-    9: _states(State(1), State(0, -1, 7), State(2, 1, 14), radicals=(State(0, 0, 5),)),
-    14: _states(State(4), State(3, 1, 12), State(3, -1, 12), radicals=(State(3, 0, 4),)),
+    8: _states(State(2), State(1, -1, 8), State(3, 1, 9), radicals=(State(1, 0, 10.5),)),
+    9: _states(State(1), State(0, -1, 7), State(2, 1, 14), radicals=(State(0, 0, 11),)),
+    14: _states(State(4), State(3, 1, 12), State(3, -1, 12), radicals=(State(3, 0, 10),)),
     15: _states(
-        State(3), State(5, 0, 1), State(4, 1, 9), State(6, -1, 9), radicals=(State(2, 0, 4),)
+        State(3), State(5, 0, 1), State(4, 1, 9), State(6, -1, 9), radicals=(State(2, 0, 10),)
     ),
     16: _states(
         State(2), State(4, 0, 1), State(6, 0, 2), State(1, -1, 8), State(3, 1, 9),
-        radicals=(State(1, 0, 4.4), State(3, 0, 6), State(5, 0, 7)),
+        radicals=(State(1, 0, 10.4), State(3, 0, 12), State(5, 0, 13)),
     ),
     17: _states(
         State(1), State(3, 0, 3), State(5, 0, 4), State(7, 0, 5), State(0, -1, 7), State(2, 1, 13),
-        radicals=(State(0, 0, 4.8),),
+        radicals=(State(0, 0, 10.8),),
     ),
 }  # fmt: skip
 STATES |= {35: STATES[17], 53: STATES[17], 34: STATES[16], 52: STATES[16], 33: STATES[15]}
@@ -73,15 +75,15 @@ def assign_orders(molecule: Chem.Mol, *, charge: int = 0) -> Chem.Mol | None:
     """A molecule with bond orders and formal charges, or None where there is no assignment.
 
     molecule: all atoms, hydrogens included, and its bonds, with a conformer in Å, as of
-    `bonding.connected`; the order of its bonds is ignored. charge in e, of the whole. With an odd
-    number of electrons, one atom is a radical. Stereochemistry is that of the geometry.
+    `bonding.connected`; the order of its bonds is ignored. charge in e, of the whole. Atoms are
+    radicals where it takes that. Stereochemistry is that of the geometry.
 
     Raises E3DError when the search exceeds `TIME_LIMIT_S`.
     """
     numbers = [atom.GetAtomicNum() for atom in molecule.GetAtoms()]
     if not set(numbers) <= set(STATES):
         return None
-    solution = _solve(molecule, numbers, charge, n_radicals=(sum(numbers) - charge) % 2)
+    solution = _solve(molecule, numbers, charge)
     if solution is None:
         return None
     orders, states = solution
@@ -103,11 +105,12 @@ def assign_orders(molecule: Chem.Mol, *, charge: int = 0) -> Chem.Mol | None:
 
 
 def _solve(
-    molecule: Chem.Mol, numbers: list[int], charge: int, n_radicals: int
+    molecule: Chem.Mol, numbers: list[int], charge: int
 ) -> tuple[list[int], list[State]] | None:
     """Orders of the bonds and states of the atoms, in the order of the molecule; None if none fit.
 
-    One variable of value 0 or 1 for each order of each bond and each state of each atom.
+    One variable of value 0 or 1 for each order of each bond and each state of each atom; the last
+    one is the number of pairs of radicals.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import coo_array
@@ -130,12 +133,17 @@ def _solve(
     for variable, (atom, state) in enumerate(choices, start=first):
         entries += [(one_state + atom, variable, 1), (valence + atom, variable, -state.valence)]
         entries += [(total, variable, state.charge), (radicals, variable, int(state.radical))]
-    right = np.concatenate([np.ones(n_bonds + n_atoms), np.zeros(n_atoms), [charge, n_radicals]])
+    n_variables = first + len(choices) + 1
+    entries.append((radicals, n_variables - 1, -2))
+    odd = (sum(numbers) - charge) % 2
+    right = np.concatenate([np.ones(n_bonds + n_atoms), np.zeros(n_atoms), [charge, odd]])
     rows, columns, values = (np.array(part) for part in zip(*entries, strict=True))
-    matrix = coo_array((values, (rows, columns)), shape=(len(right), first + len(choices)))
-    costs = np.concatenate([_order_costs(molecule, numbers), [state.cost for _, state in choices]])
+    matrix = coo_array((values, (rows, columns)), shape=(len(right), n_variables))
+    of_states = [state.cost for _, state in choices]
+    costs = np.concatenate([_order_costs(molecule, numbers), of_states, [0.0]])
+    most = np.append(np.ones(n_variables - 1), n_atoms)
     found = milp(
-        costs, integrality=np.ones(costs.size), bounds=Bounds(0, 1),
+        costs, integrality=np.ones(costs.size), bounds=Bounds(0, most),
         constraints=LinearConstraint(matrix.tocsc(), right, right),
         options={"time_limit": TIME_LIMIT_S, "mip_rel_gap": 0},
     )  # fmt: skip
@@ -148,7 +156,7 @@ def _solve(
         return None
     chosen = found.x > 0.5
     orders = chosen[:first].reshape(n_bonds, n_orders).argmax(axis=1) + 1
-    states = [state for (_, state), taken in zip(choices, chosen[first:], strict=True) if taken]
+    states = [state for (_, state), taken in zip(choices, chosen[first:-1], strict=True) if taken]
     return orders.tolist(), states
 
 
