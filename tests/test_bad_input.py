@@ -130,6 +130,33 @@ def test_a_smiles_that_cannot_be_parsed(checkpoint: Path, tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [listed]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "cause"),
+    [
+        ("--seed", "-1", "seed is -1, expected 0 to"),
+        ("--temperature", "-300", "temperatures are -300 K, expected 1 to"),
+    ],
+)
+def test_settings_of_labels_that_make_no_sense(
+    tmp_path: Path, option: str, value: str, cause: str
+) -> None:
+    (tmp_path / "list.smi").write_text("O\n")
+    out = tmp_path / "new.h5"
+    said = fails("label", tmp_path / "list.smi", "--method", "gfn2", "--out", out, option, value)
+    assert cause in said
+    assert not out.exists()
+
+
+def test_a_full_disk_behind_standard_output() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "e3d", "check", "tests/cases/radical.h5"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, cwd=ROOT, env=ENVIRONMENT,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "e3d: cannot write the output: No space left on device\n"
+
+
 def test_an_element_that_the_model_does_not_know(checkpoint: Path, tmp_path: Path) -> None:
     ase.io.write(tmp_path / "sulphide.xyz", molecule("SH2"))
     assert "does not know S" in fails("bonds", tmp_path / "sulphide.xyz", "--model", checkpoint)

@@ -1,5 +1,6 @@
 """Labels: stored ones are reproduced, gradients are derivatives, work resumes, nothing is lost."""
 
+import contextlib
 import os
 import re
 import signal
@@ -10,14 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
 
+from e3d.chemistry.bonding import from_mapped_smiles, keeps_its_configuration
 from e3d.chemistry.levels import FRAMES, METHODS, isolated_atoms
 from e3d.chemistry.xtb import relax
 from e3d.data.dataset import Dataset
 from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.labels import label as labelling
-from e3d.labels.label import _read, label, label_molecules, read_sources
+from e3d.labels.label import label, label_molecules, read_part, read_sources
 from e3d.labels.sampling import Sampling, sample
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
@@ -152,10 +155,10 @@ def test_a_killed_call_leaves_nothing_running_and_resumes(labelled: Path, tmp_pa
 
     def reading(path: Path) -> Molecule:
         read[path] = path.stat().st_mtime_ns
-        return _read(path)
+        return read_part(path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labelling, "_read", reading)
+        patch.setattr(labelling, "read_part", reading)
         label_molecules(SOURCES, "gfn2", out, settings=FEW, n_workers=1, progress=False)
     assert read[first] == before, "the finished molecule must not be labelled again"
     assert contents(out) == contents(labelled)
@@ -276,6 +279,94 @@ def test_sources_are_read_with_comments_and_their_line_named(tmp_path: Path) -> 
         read_sources(path)
     with pytest.raises(E3DError, match="does not exist"):
         read_sources(tmp_path / "absent.smi")
+
+
+def torsion(molecule: Molecule) -> float:
+    """Angle C-C=C-C of 2-butene in degrees, 0 to 180."""
+    backbone = Atoms("C4", molecule.positions[0][:4])
+    angle = backbone.get_dihedral(0, 1, 2, 3)
+    return min(angle, 360 - angle)
+
+
+def test_stereoisomers_are_two_molecules_each_with_its_geometry(tmp_path: Path) -> None:
+    sources = read_sources("tests/cases/cis_trans.smi")
+    assert sources == ["C/C=C\\C", "C/C=C/C"]
+    assert read_sources("tests/cases/cis.smi") == sources[:1]
+    out, still = tmp_path / "both.h5", Sampling(frames_per_temperature=0)
+    label_molecules(["CO", *sources], "gfn2", out, settings=still, n_workers=1, progress=False)
+    with Dataset(out) as dataset:
+        found = {molecule.name: molecule for molecule in dataset.usable()}
+    assert sorted(found) == ["C%2FC=C%2FC", "C%2FC=C\\C", "CO"]
+    assert torsion(found["C%2FC=C\\C"]) == pytest.approx(0, abs=5)
+    assert torsion(found["C%2FC=C%2FC"]) == pytest.approx(180, abs=5)
+    assert found["C%2FC=C%2FC"].canonical_smiles == "CC=CC", "the split knows no stereoisomers"
+
+
+def test_a_centre_keeps_its_hand() -> None:
+    """Right- and left-handed: the sign of the volume that the four ligands span."""
+    still, volumes = Sampling(frames_per_temperature=0), []
+    for smiles in ("N[C@](F)(Cl)C", "N[C@@](F)(Cl)C"):
+        molecule = sample(smiles, still)
+        graph = from_mapped_smiles(molecule.smiles)
+        (centre,) = (a for a in graph.GetAtoms() if a.GetDegree() == 4 and a.GetSymbol() == "C"
+                     and {n.GetSymbol() for n in a.GetNeighbors()} >= {"F", "Cl"})  # fmt: skip
+        ligands = {n.GetSymbol(): n.GetIdx() for n in centre.GetNeighbors()}
+        at = molecule.positions[0] - molecule.positions[0][centre.GetIdx()]
+        volumes.append(np.linalg.det(at[[ligands[e] for e in ("N", "F", "Cl")]]))
+    assert np.sign(volumes[0]) == -np.sign(volumes[1])
+    mirrored = molecule.positions[0] * [1, 1, -1]
+    assert keeps_its_configuration(graph, molecule.positions[0])
+    assert not keeps_its_configuration(graph, mirrored)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": -1}, "seed is -1, expected 0 to"),
+        ({"seed": 2**31}, "seed is 2147483648, expected 0 to"),
+        ({"temperatures_K": (-300,)}, "temperatures are -300 K, expected 1 to 32767"),
+        ({"temperatures_K": (40_000,)}, "temperatures are 40000 K, expected 1 to 32767"),
+        ({"temperatures_K": (300, 300)}, "one of them twice"),
+        ({"frames_per_temperature": -1}, "frames are -1, expected 0 or more"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(change: dict, message: str) -> None:
+    with pytest.raises(E3DError, match=re.escape(message)):
+        Sampling(**change)
+
+
+def test_ctrl_c_in_the_embedding_stops_and_leaves_the_molecule_for_later(tmp_path: Path) -> None:
+    """RDKit swallows the signal, and C60 once counted as too strained for good."""
+    out = tmp_path / "new.h5"
+    command = [sys.executable, "-m", "e3d", "label", "tests/cases/c60.smi", "--method", "gfn2",
+               "--out", out, "--workers", "1", "--frames", "0"]  # fmt: skip
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:  # fmt: skip
+        try:
+            wait_for(lambda: embeds(process.pid))
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1].startswith("e3d: interrupted")
+    assert "Traceback" not in said
+    assert not out.exists()
+    assert not list(tmp_path.glob("*.parts/*.reason"))
+
+
+def embeds(group: int) -> bool:
+    """Whether a process of this group has a child outside it: the one that embeds."""
+    parents, groups = {}, {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            _, parent, its_group = path.read_text().rsplit(")", 1)[1].split()[:3]
+            parents[path.parent.name], groups[path.parent.name] = parent, int(its_group)
+    return any(
+        groups[process] != group and groups.get(parent) == group
+        for process, parent in parents.items()
+    )
 
 
 def test_workers_are_renewed_without_losing_molecules(

@@ -96,7 +96,7 @@ class Dataset:
             raise E3DError(f"{self.path}, {error}") from None
         except DAMAGED as error:
             raise E3DError(
-                f"{self.path}, molecule {printable(name)!r}: unreadable ({said(error)}); the file "
+                f"{self.path}, molecule '{printable(name)}': unreadable ({said(error)}); the file "
                 "is damaged, download it again"
             ) from error
         if fields.problems:
@@ -108,7 +108,7 @@ class Dataset:
         try:
             return member(self._file, name)
         except E3DError as error:
-            raise E3DError(f"no molecule {printable(name)!r}: {error}") from None
+            raise E3DError(f"no molecule '{printable(name)}': {error}") from None
 
     def within(self, name: str) -> Iterator[str]:
         """Names of the molecules at and below a group of the file.
@@ -264,7 +264,7 @@ def read_molecules(
 
 def _refusal(path: Path, name: str, problems: Sequence[str]) -> E3DError:
     more = f" (and {len(problems) - 1} more; `e3d check` lists all)" if problems[1:] else ""
-    return E3DError(f"{path}, molecule {printable(name)!r}: {problems[0]}{more}")
+    return E3DError(f"{path}, molecule '{printable(name)}': {problems[0]}{more}")
 
 
 def _obstacle(
@@ -280,7 +280,7 @@ def _obstacle(
 
 def _cause(error: E3DError, path: Path, name: str) -> str:
     """The message of a refusal without the place, which is said anyway."""
-    return str(error).removeprefix(f"{path}, ").removeprefix(f"molecule {printable(name)!r}: ")
+    return str(error).removeprefix(f"{path}, ").removeprefix(f"molecule '{printable(name)}': ")
 
 
 def _as_molecule(fields: Fields, name: str) -> Molecule:

@@ -49,7 +49,7 @@ class Fields:
 
     arrays: of M conformations and N atoms, fit for use only without `problems`, a line each;
     finite (M,): conformations without an infinite or undefined value; not_finite: which field has
-    such values, a line each. A molecule may be empty, M = 0.
+    such values, a line each; opened: the fields as they are stored. A molecule may be empty, M = 0.
     """
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
@@ -57,6 +57,7 @@ class Fields:
     problems: list[str] = field(default_factory=list)
     not_finite: list[str] = field(default_factory=list)
     finite: np.ndarray = field(default_factory=lambda: np.ones(0, dtype=bool))
+    opened: dict[str, h5py.Dataset] = field(default_factory=dict, repr=False)
 
 
 def read_fields(
@@ -73,7 +74,7 @@ def read_fields(
     for key in TEXTS:
         _noting(found.problems, key, _read_text, group, key, found)
     _noting(found.problems, "atomic_numbers", _read_atomic_numbers, group, found)
-    if _is_empty(group):
+    if _is_empty(group, found):
         return _empty(found)
     sizes: dict[str | int, int] = {3: 3}
     if "atomic_numbers" in found.arrays:
@@ -101,26 +102,28 @@ def _noting(problems: list[str], key: str, read: Callable[..., None], *arguments
         )
 
 
-def _stored(group: h5py.Group, key: str) -> h5py.Dataset:
+def _stored(group: h5py.Group, key: str, found: Fields) -> h5py.Dataset:
     """A field, not yet read. Raises E3DError where it is missing, no data or not in the file."""
-    if not has(group, key):
-        raise E3DError("is missing; is this a SPICE-schema file?")
-    stored = member(group, key)
-    if not isinstance(stored, h5py.Dataset):
-        raise E3DError("is a group, expected an array")
-    return stored
+    if key not in found.opened:
+        if not has(group, key):
+            raise E3DError("is missing; is this a SPICE-schema file?")
+        stored = member(group, key)
+        if not isinstance(stored, h5py.Dataset):
+            raise E3DError("is a group, expected an array")
+        found.opened[key] = stored
+    return found.opened[key]
 
 
 def _read_text(group: h5py.Group, key: str, found: Fields) -> None:
-    if has(group, key) and (text := text_of(_stored(group, key))) is not None:
+    if has(group, key) and (text := text_of(_stored(group, key, found))) is not None:
         found.texts[key] = text
 
 
 def _read_atomic_numbers(group: h5py.Group, found: Fields) -> None:
-    stored = _stored(group, "atomic_numbers")
+    stored = _stored(group, "atomic_numbers", found)
+    if stored.size == 0 and _is_empty(group, found):
+        return
     if stored.ndim != 1 or stored.dtype.kind not in "iu" or not stored.size:
-        if stored.size == 0 and _is_empty(group):
-            return
         raise E3DError(
             f"is {stored.dtype} of shape {stored.shape}, expected integers of shape (N,) for N ≥ 1 "
             "atoms"
@@ -133,10 +136,10 @@ def _read_atomic_numbers(group: h5py.Group, found: Fields) -> None:
     found.arrays["atomic_numbers"] = values.astype(np.int64)
 
 
-def _is_empty(group: h5py.Group) -> bool:
+def _is_empty(group: h5py.Group, found: Fields) -> bool:
     """Whether a molecule has its fields, but no conformation in any."""
     try:
-        stored = [_stored(group, key) for key in SCHEMA if has(group, key)]
+        stored = [_stored(group, key, found) for key in SCHEMA if has(group, key)]
     except (E3DError, *DAMAGED):  # reading the field says what is wrong
         return False
     return bool(stored) and all(values.size == 0 and values.shape[0] == 0 for values in stored)
@@ -161,7 +164,7 @@ def _read_field(
     found: Fields,
 ) -> None:
     """Read a field and note its problems; the first field sets M in `sizes`."""
-    stored = _stored(group, key)
+    stored = _stored(group, key, found)
     require_contained(stored)
     stated = text_attribute(stored, "units") if unit is not None else None
     if unit is not None and (stated is None or stated.lower() != unit.lower()):

@@ -35,7 +35,8 @@ def write_dataset(
     atoms.
 
     Raises E3DError for no molecules, a name given twice, an element without atomic energy, a value
-    that is not finite, or a full disk; then `path` is as it was.
+    that is not finite, or a full disk; then `path` is as it was. A slash in a name, as in the
+    SMILES of a stereoisomer, would be a group in a group and is written as `%2F`.
     """
     with saving(path) as file:
         file.attrs["level_of_theory"] = level_of_theory
@@ -45,9 +46,10 @@ def write_dataset(
         file.attrs["provenance"] = provenance
         file.attrs["license"] = license
         for molecule in molecules:
-            if molecule.name in file:
+            name = molecule.name.replace("/", "%2F")
+            if name in file:
                 raise E3DError(f"{path}: molecule {molecule.name!r} is given twice; name each once")
-            _write_molecule(file.create_group(molecule.name), molecule, atomic_energies)
+            _write_molecule(file.create_group(name), molecule, atomic_energies)
         if not len(file):
             raise E3DError(f"{path}: no molecule to write; the source holds none")
 
