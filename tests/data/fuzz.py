@@ -80,7 +80,8 @@ def mutated(k: int) -> tuple[str, bytes]:
 
 
 def _damage(content: bytearray, rng: np.random.Generator) -> None:
-    size = len(content)
+    if not (size := len(content)):
+        return
     here, there = (int(rng.integers(size)) for _ in range(2))
     length = int(rng.choice([1, 2, 4, 8, 64, 512]))
     match rng.integers(9):

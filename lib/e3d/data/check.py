@@ -7,7 +7,6 @@ that are skipped on reading, missing descriptions). Memory does not grow with th
 from __future__ import annotations
 
 import json
-import warnings
 from collections import Counter
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -15,16 +14,15 @@ from pathlib import Path
 import h5py
 import numpy as np
 from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import chemical_symbols
 from rdkit import Chem
-from scipy.spatial.distance import cdist
-from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from e3d.data.dataset import Dataset
 from e3d.data.formation_energies import Zero, inferred_zero, stored_zero
 from e3d.data.graphs import MAX_STRETCH, contradictions, stretches, unsanitized
 from e3d.data.hdf5 import DAMAGED
+from e3d.data.plausibility import count_uphill, implausible
 from e3d.data.report import Report
 from e3d.data.rules import (
     EMPTY,
@@ -43,16 +41,6 @@ from e3d.units import ANGSTROM_PER_BOHR
 
 #: Largest deviation of a formation energy from total minus isolated atoms, in hartree.
 ENERGY_TOLERANCE = 1e-5
-#: Nearest-neighbour distance over the sum of covalent radii, averaged over a molecule. Outside this
-#: range the positions must be in another unit: N2 has 0.78, a noble gas dimer 3, and ångströms read
-#: as bohr halve the ratio.
-SPACING_RANGE = (0.6, 10.0)
-#: Largest plausible formation energy per atom, in hartree.
-FORMATION_LIMIT = 1.0
-#: Energies closer than this, in hartree, do not say which of two conformations is higher.
-FLAT = 1e-4
-#: Conformations per molecule that are superimposed on the lowest one, which is slow.
-MAX_TURNED = 4
 #: Conformations needed to judge the sign of the gradients.
 MIN_UPHILL = 5
 
@@ -167,7 +155,7 @@ def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) ->
         }
     if not fields.finite.any():
         return
-    for what in _implausible(arrays):
+    for what in implausible(arrays):
         report.problem(name, what)
     if graph is not None and not wrong:
         for what in zero.check(
@@ -176,7 +164,7 @@ def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) ->
         ):  # fmt: skip
             report.problem(name, what)
         _count_usable(arrays, fields.texts["smiles"], graph, name, report)
-    _count_uphill(arrays, report)
+    count_uphill(arrays, report)
 
 
 def _graph(smiles: str | None, numbers: np.ndarray) -> tuple[Chem.Mol | None, list[str]]:
@@ -189,61 +177,6 @@ def _graph(smiles: str | None, numbers: np.ndarray) -> tuple[Chem.Mol | None, li
     if not numbers.size:
         return graph, []
     return graph, [f"SMILES {smiles!r}: {what}" for what in contradictions(graph, numbers)]
-
-
-def _implausible(arrays: dict[str, np.ndarray]) -> list[str]:
-    """Quantities that cannot be in the unit that they state."""
-    numbers, found = arrays["atomic_numbers"], []
-    spacing = _spacing(numbers, arrays["conformations"][0])
-    if spacing is not None and not SPACING_RANGE[0] < spacing < SPACING_RANGE[1]:
-        found.append(
-            f"atoms stand {spacing:.2f} times their covalent radii apart; are 'conformations' in "
-            "bohr, as they state?"
-        )
-    per_atom = np.abs(arrays["formation_energy"]).max() / len(numbers)
-    if per_atom > FORMATION_LIMIT:
-        found.append(
-            f"formation energy of {per_atom:.3g} hartree per atom; are energies in hartree, as "
-            "they state?"
-        )
-    return found
-
-
-def _spacing(numbers: np.ndarray, positions: np.ndarray) -> float | None:
-    """Distance to the nearest neighbour over the sum of covalent radii, averaged over the atoms.
-
-    positions (N, 3) in bohr; None for a single atom.
-    """
-    if len(numbers) < 2:
-        return None
-    radii = covalent_radii[numbers] / ANGSTROM_PER_BOHR
-    ratios = cdist(positions, positions) / (radii[:, None] + radii)
-    np.fill_diagonal(ratios, np.inf)
-    return float(ratios.min(axis=1).mean())
-
-
-def _count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
-    """Count gradients that point away from the superimposed lowest conformation, and towards it.
-
-    Frames of a reaction path (negative temperature) are left out: the lowest one may belong to
-    another minimum.
-    """
-    if (arrays.get("temperature", np.zeros(1)) < 0).any():
-        return
-    positions = arrays["conformations"] - arrays["conformations"].mean(axis=1, keepdims=True)
-    energies, gradients = arrays["dft_total_energy"], arrays["dft_total_gradient"]
-    lowest = int(np.argmin(energies))
-    if positions.shape[1] < 2:
-        return
-    for k in np.flatnonzero(energies > energies[lowest] + FLAT)[:MAX_TURNED]:
-        with (
-            warnings.catch_warnings()
-        ):  # the rotation of a linear molecule about its axis is arbitrary
-            warnings.simplefilter("ignore", UserWarning)
-            turn, _ = Rotation.align_vectors(positions[k], positions[lowest])
-        uphill = np.vdot(gradients[k], positions[k] - turn.apply(positions[lowest])) > 0
-        report.n_uphill += int(uphill)
-        report.n_downhill += int(not uphill)
 
 
 def _count_usable(

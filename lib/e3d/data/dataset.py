@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +10,7 @@ import h5py
 import numpy as np
 from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 
+from e3d.data import root
 from e3d.data.hdf5 import (
     DAMAGED,
     address,
@@ -19,7 +19,6 @@ from e3d.data.hdf5 import (
     names_in,
     open_file,
     subgroups,
-    text_attribute,
 )
 from e3d.data.left_out import LeftOut
 from e3d.data.molecule import Molecule
@@ -31,9 +30,9 @@ from e3d.data.rules import (
     obstacle,
     steep,
 )
-from e3d.data.schema import MEMBERS, Fields, read_fields
+from e3d.data.schema import MEMBERS, Fields, as_molecule, read_fields
 from e3d.errors import E3DError, printable, said
-from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
+from e3d.units import EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
 #: Largest difference in eV between atomic energies at one level of theory. The density of an
 #: open-shell atom is not spherical: its orientation in the integration grid changes the energy of
@@ -86,7 +85,7 @@ class Dataset:
         fields = self._fields(name)
         if fields.not_finite:
             raise _refusal(self.path, name, fields.not_finite)
-        return _as_molecule(fields, name)
+        return as_molecule(fields, name)
 
     def _fields(self, name: str) -> Fields:
         """What a molecule holds, without problems but possibly with values that are not finite."""
@@ -156,7 +155,7 @@ class Dataset:
         for name in (name for top in self.names for name in self.within(top)):
             try:
                 fields = self._fields(name)
-                molecule = _as_molecule(fields, name)
+                molecule = as_molecule(fields, name)
                 reason, cause = _obstacle(self.path, molecule, known, charges)
                 if strict and fields.not_finite and not reason:
                     raise _refusal(self.path, name, fields.not_finite)
@@ -201,15 +200,7 @@ class Dataset:
 
         Raises E3DError for one that is no text or number, or not UTF-8.
         """
-        try:
-            stored = {key: text_attribute(self._file, key) for key in self._file.attrs}
-        except E3DError as error:
-            raise E3DError(f"{self.path}: root {error}") from None
-        except DAMAGED as error:
-            raise E3DError(
-                f"{self.path}: root attributes are unreadable ({said(error)}); download it again"
-            ) from error
-        return {key: text for key, text in stored.items() if text is not None}
+        return root.attributes(self._file, self.path)
 
     def atomic_energies(self, zero: str = "isolated") -> dict[str, float]:
         """Energies of the elements in eV: the `isolated` atoms, or the `aligned` zero.
@@ -218,24 +209,7 @@ class Dataset:
         right need no alignment. Raises E3DError when the file stores no atomic energies, or
         unreadable ones.
         """
-        keys = {"isolated": "atomic_energies", "aligned": "atomic_energies_aligned"}
-        if zero not in keys:
-            raise E3DError(f"unknown zero {zero!r}; choose one of {', '.join(keys)}")
-        stored = self.attributes
-        text = stored.get(keys[zero], stored.get("atomic_energies"))
-        if text is None:
-            raise E3DError(
-                f"{self.path} has no root attribute 'atomic_energies' (JSON, hartree); "
-                "without it the edge energies have no zero"
-            )
-        try:
-            energies = {key: float(value) for key, value in json.loads(text).items()}
-        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            raise E3DError(
-                f"{self.path}: root attribute {keys[zero]!r} is not JSON of element symbol to "
-                f"hartree ({said(error)}); write it again"
-            ) from error
-        return {key: value * EV_PER_HARTREE for key, value in energies.items()}
+        return root.atomic_energies(self.attributes, self.path, zero)
 
 
 def read_molecules(
@@ -281,19 +255,3 @@ def _obstacle(
 def _cause(error: E3DError, path: Path, name: str) -> str:
     """The message of a refusal without the place, which is said anyway."""
     return str(error).removeprefix(f"{path}, ").removeprefix(f"molecule '{printable(name)}': ")
-
-
-def _as_molecule(fields: Fields, name: str) -> Molecule:
-    """A molecule in eV and Å from what its group holds."""
-    arrays = fields.arrays
-    return Molecule(
-        name=name,
-        subset=fields.texts.get("subset", ""),
-        smiles=fields.texts["smiles"],
-        atomic_numbers=arrays["atomic_numbers"],
-        positions=arrays["conformations"].astype(float) * ANGSTROM_PER_BOHR,
-        energies=arrays["dft_total_energy"] * EV_PER_HARTREE,
-        formation_energies=arrays["formation_energy"] * EV_PER_HARTREE,
-        forces=-arrays["dft_total_gradient"].astype(float) * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
-        temperatures=arrays.get("temperature"),
-    )

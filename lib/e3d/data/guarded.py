@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import RLock
 
+from e3d.chemistry.killable import killable
 from e3d.data.report import Report
 from e3d.errors import E3DError
 
@@ -54,6 +55,32 @@ def check_guarded(
         f"data set {path}: {'; '.join(f'{what} on {name!r}' for name, what in lost.items())}; the "
         "file is damaged, download it again"
     )
+
+
+def require_opens(path: str | Path, *, patience: float = PATIENCE) -> None:
+    """Raise E3DError when the groups of a file cannot be listed within `patience` seconds.
+
+    Opening it in this process might never return.
+    """
+    try:
+        killable(_listed, Path(path), seconds=patience)
+    except TimeoutError:
+        raise E3DError(
+            f"data set {path}: HDF5 does not answer within {patience:g} s on opening it; the file "
+            "is damaged, download it again"
+        ) from None
+    except RuntimeError as error:
+        raise E3DError(
+            f"data set {path}: HDF5 ended the process on opening it; the file is damaged, download "
+            "it again"
+        ) from error
+
+
+def _listed(path: Path) -> int:
+    from e3d.data.dataset import Dataset
+
+    with Dataset(path) as dataset:
+        return len(dataset)
 
 
 def _attempt(

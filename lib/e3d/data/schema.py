@@ -18,7 +18,9 @@ from e3d.data.hdf5 import (
     text_attribute,
     text_of,
 )
+from e3d.data.molecule import Molecule
 from e3d.errors import E3DError, said
+from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR, EV_PER_HARTREE
 
 #: Numeric fields: shape in terms of M conformations and N atoms, and the unit they must state.
 SCHEMA: dict[str, tuple[tuple[str | int, ...], str]] = {
@@ -207,3 +209,19 @@ def _find_not_finite(found: Fields, keys: Iterable[str]) -> None:
                 f"conformation {int(np.argmin(good))}"
             )
         found.finite &= good
+
+
+def as_molecule(fields: Fields, name: str) -> Molecule:
+    """A molecule in eV and Å from what its group holds, which must have no problems."""
+    arrays = fields.arrays
+    return Molecule(
+        name=name,
+        subset=fields.texts.get("subset", ""),
+        smiles=fields.texts["smiles"],
+        atomic_numbers=arrays["atomic_numbers"],
+        positions=arrays["conformations"].astype(float) * ANGSTROM_PER_BOHR,
+        energies=arrays["dft_total_energy"] * EV_PER_HARTREE,
+        formation_energies=arrays["formation_energy"] * EV_PER_HARTREE,
+        forces=-arrays["dft_total_gradient"].astype(float) * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
+        temperatures=arrays.get("temperature"),
+    )

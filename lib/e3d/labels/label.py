@@ -22,6 +22,7 @@ from e3d.chemistry import bonding
 from e3d.chemistry.bonding import stereo_smiles
 from e3d.chemistry.levels import FRAMES, LEVELS, METHODS, UNPAIRED, isolated_atoms
 from e3d.data.dataset import Dataset
+from e3d.data.guarded import require_opens
 from e3d.data.left_out import LeftOut
 from e3d.data.molecule import Molecule
 from e3d.data.writing import write_dataset
@@ -186,6 +187,7 @@ def usable_sources(path: str | Path) -> tuple[list[str | Molecule], LeftOut]:
 def _sources(path: str | Path, *, strict: bool) -> tuple[list[str | Molecule], LeftOut]:
     path = Path(path)
     if path.suffix.lower() in (".h5", ".hdf5"):
+        require_opens(path)
         with Dataset(path) as dataset:
             return list(dataset.usable(strict=strict)), dataset.left_out
     if not path.exists():
