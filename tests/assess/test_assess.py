@@ -192,10 +192,14 @@ def test_what_is_finished_is_not_computed_again(standard, checkpoints, tmp_path,
         assess([checkpoints / "own-s0"], standard, tmp_path)
     first = assess([checkpoints / "own-s0"], standard, tmp_path).report
     assert calls == [SMILES[0], SMILES[8], SMILES[8], SMILES[16]]
+
+    def again(*_, **__):
+        raise AssertionError("computed again")
+
     for name in ("edge_tables", "decompose", "label_errors", "_map"):
-        monkeypatch.setattr(networks, name, None)
+        monkeypatch.setattr(networks, name, again)
     assert assess([checkpoints / "own-s0"], standard, tmp_path).report == first
-    with pytest.raises(TypeError):
+    with pytest.raises(AssertionError, match="again"):
         assess([checkpoints / "own-s1"], standard, tmp_path)
 
 
