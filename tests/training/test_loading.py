@@ -11,6 +11,16 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from e3d.training.loading import Loader, loader
 
 
+class Numbers(torch.utils.data.Dataset):
+    """0, 1, 2, …"""
+
+    def __len__(self) -> int:
+        return 23
+
+    def __getitem__(self, k: int) -> int:
+        return k
+
+
 class Model(lightning.LightningModule):
     """Remembers what it is trained on."""
 
@@ -22,6 +32,9 @@ class Model(lightning.LightningModule):
     def training_step(self, batch: torch.Tensor, *_: Any) -> torch.Tensor:
         self.seen.append(batch.tolist())
         return self.layer(batch[:, None].float()).mean()
+
+    def validation_step(self, *_: Any) -> None:
+        pass
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.1)
@@ -36,12 +49,15 @@ class Data(lightning.LightningDataModule):
 
     def train_dataloader(self) -> Loader:
         self.loader = loader(
-            torch.arange(23), batch_size=4, shuffle=True, drop_last=True,
+            Numbers(), batch_size=4, shuffle=True, drop_last=True,
             generator=torch.Generator().manual_seed(1), **self.options,
         )  # fmt: skip
         if self.state is not None:
             self.loader.load_state_dict(self.state)
         return self.loader
+
+    def val_dataloader(self) -> torch.utils.data.DataLoader:
+        return torch.utils.data.DataLoader(Numbers(), batch_size=8)
 
     def state_dict(self) -> dict[str, Any]:
         return self.loader.state_dict()

@@ -32,7 +32,7 @@ N_CONFORMATIONS = 6
 
 
 def add(
-    file: h5py.File, name: str, smiles: str, subset: str | None = "one", **shift: float
+    file: h5py.File, name: str, smiles: str, subset: str | None = "one", total: float = 0.0
 ) -> None:
     """A molecule with made-up labels: a harmonic energy about its embedded geometry."""
     molecule = labelled(smiles)

@@ -7,8 +7,7 @@ from itertools import islice
 from typing import Any
 
 import torch
-from nequip.data.dataset import AtomicDataset
-from torch.utils.data import DataLoader, RandomSampler, Sampler, SequentialSampler
+from torch.utils.data import DataLoader, Dataset, RandomSampler, Sampler, SequentialSampler
 
 from e3d.errors import E3DError
 
@@ -87,7 +86,7 @@ class Loader(DataLoader):  # type: ignore[misc]
 
 
 def loader(
-    dataset: AtomicDataset,
+    dataset: Dataset,
     *,
     steps_per_epoch: int,
     batch_size: int,
@@ -111,11 +110,11 @@ def loader(
     passes: FixedLengthSampler | None = None
     sampler: Sampler | None = None
     if steps_per_epoch:
-        length = steps_per_epoch * batch_size
-        sampler = passes = FixedLengthSampler(len(dataset), length, generator)
+        size: int = len(dataset)  # type: ignore[arg-type]
+        sampler = passes = FixedLengthSampler(size, steps_per_epoch * batch_size, generator)
     elif n_processes > 1:
-        random = RandomSampler(dataset, generator=generator)
-        sampler = random if shuffle else SequentialSampler(dataset)
+        random = RandomSampler(dataset, generator=generator)  # type: ignore[arg-type]
+        sampler = random if shuffle else SequentialSampler(dataset)  # type: ignore[arg-type]
     if n_processes > 1:
         equal = bool(options.get("drop_last"))
         sampler = Share(sampler, rank, n_processes, equal=equal)

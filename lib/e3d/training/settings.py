@@ -8,6 +8,7 @@ from typing import Literal
 
 from e3d.data import spice2
 from e3d.data.dataset import GRADIENT_LIMIT, TYPE_NAMES
+from e3d.errors import E3DError
 
 #: Bytes from which on a data set is large: indexed once, before the training, and the index kept.
 LARGE = 100_000_000
@@ -87,10 +88,12 @@ _N_STATISTICS = 20_000
 def resolved(settings: Settings) -> Settings:
     """The settings with `spice2` as a data set replaced by its file and all that belongs to it.
 
-    What is not at its default is left as it is.
+    What is not at its default is left as it is. Raises E3DError when the file is missing.
     """
     if settings.dataset != spice2.NAME:
         return settings
+    if not spice2.PATH.exists():
+        raise E3DError(f"{spice2.PATH} does not exist; `make spice2` downloads it, 37 GB")
     known = tuple(spice2.ATOMIC_ENERGIES) + tuple(
         e for e in settings.atomic_energies if e not in spice2.ATOMIC_ENERGIES
     )
