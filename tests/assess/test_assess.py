@@ -274,6 +274,11 @@ def test_bad_calls_are_told_in_one_line(standard, checkpoints, cache):
         assess([checkpoints / "none"], standard, cache)
 
 
+def test_a_model_is_not_taken_for_a_null_of_its_name():
+    (group,) = assessment._groups({"untrained": Path("/a/untrained")})
+    assert (group.name, group.runs) == ("untrained (model)", ("untrained",))
+
+
 def test_models_of_one_name_are_told_apart():
     given = [Path("/a/run/model.ckpt"), Path("/b/run/model.ckpt"), Path("/b/run/model.nequip.zip")]
     assert list(assessment._names(given[:2])) == ["a/run/model", "b/run/model"]

@@ -18,7 +18,7 @@ from e3d import files
 from e3d.assess import decomposition, scoring
 from e3d.assess.cache import FOLDER, Cache
 from e3d.assess.networks import Network, evaluate
-from e3d.assess.sources import Group, Sources, combine
+from e3d.assess.sources import RESERVED, Group, Sources, combine
 from e3d.assess.standard import Standard, elements_of, load
 from e3d.decomposition.maps import ensemble_of
 from e3d.errors import E3DError
@@ -114,10 +114,11 @@ def _groups(names: dict[str, Path]) -> list[Group]:
     members: dict[tuple[Path, str], list[str]] = {}
     for name, path in names.items():
         members.setdefault((path.resolve().parent, ensemble_of(name)), []).append(name)
-    return [
-        Group(ensemble if len(runs) > 1 else runs[0], tuple(runs))
+    named = [
+        (ensemble if len(runs) > 1 else runs[0], tuple(runs))
         for (_, ensemble), runs in members.items()
     ]
+    return [Group(f"{name} (model)" if name in RESERVED else name, runs) for name, runs in named]
 
 
 def _network(name: str, path: Path, *, trust: bool) -> Network:

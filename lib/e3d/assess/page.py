@@ -27,7 +27,8 @@ _EXPLAINED = (
     "it (<i>additive</i>: one energy per bond class; <i>pair</i>: a sum of pair potentials; "
     "<i>length</i>: the bond length). A claim about a model holds as far as it is ahead of them. "
     "Brackets: 95 % interval over molecules, and over seeds where there are several. All columns "
-    "stand on the same molecules, n of those of the test.</p>"
+    "stand on the same molecules, n of those of the test, without values that their label alone "
+    "fixes, such as ε of H2.</p>"
 )
 
 

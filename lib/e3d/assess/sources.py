@@ -23,6 +23,8 @@ from e3d.units import KCAL_PER_MOL_PER_EV
 
 #: Names of null models; the first two are networks.
 NULLS = ("untrained", "shuffled", "additive", "pair")
+#: What no model may be called beside them.
+RESERVED = (*NULLS, "length")
 _NO_RUN = "no untrained network"
 
 

@@ -11,7 +11,7 @@ _LEGEND = (
     "Brackets: 95 % interval over molecules, and over seeds where there are several. bare: −ε of "
     "the bond alone; dressed: with its share of all pairs that are not bonded; across the cut: all "
     "pairs between the two fragments. Models and null models stand on the same molecules: n of "
-    "those of the test."
+    "those of the test, without values that their label alone fixes."
 )
 
 
