@@ -124,6 +124,35 @@ def test_real_spice_reads_with_notes_only() -> None:
     assert any("have no zero" in what for _, what in report.notes)
 
 
+def test_an_unknown_field_is_noted(file: Path) -> None:
+    with h5py.File(file, "r+") as raw:
+        raw.move("CO/temperature", "CO/temprature")
+    report = check_dataset(file)
+    assert report.ok
+    assert report.notes == [("CO", "has unknown fields: temprature; misspelt, or damaged?")]
+
+
+def test_a_subset_at_another_level_is_named(file: Path) -> None:
+    with h5py.File(file, "r+") as raw:
+        for name in ("C", "C#C", "CO"):
+            raw[f"{name}/subset"][...] = "other"
+            raw[f"{name}/formation_energy"][...] += 0.02
+    report = check_dataset(file)
+    assert [where for where, _ in report.problems] == ["C", "C#C", "CO", "file"]
+    assert "subset 'other': 3 of 3 molecules have another zero" in report.problems[-1][1]
+
+
+def test_broken_bonds_are_noted_but_not_on_a_reaction_path(file: Path) -> None:
+    with h5py.File(file, "r+") as raw:
+        raw["CO/conformations"][3, 5] += 3.0
+    report = check_dataset(file)
+    assert report.ok, report.text()
+    assert "is broken, or the atoms are in another order, in 1 conf" in report.notes[0][1]
+    with h5py.File(file, "r+") as raw:
+        raw["CO/temperature"][...] = -1
+    assert not check_dataset(file).notes
+
+
 def test_checking_goes_on_after_the_first_problem(file: Path) -> None:
     with h5py.File(file, "r+") as raw:
         for case in ("stated unit", "not finite"):

@@ -15,13 +15,13 @@ CASES = Path("tests/cases")
 def test_an_endless_loop_inside_hdf5_ends() -> None:
     begun = time.monotonic()
     with pytest.raises(E3DError, match=r"HDF5 does not answer within 3 s on opening it; the file"):
-        check_guarded(CASES / "hdf5-loops.h5", patience=3)
+        check_guarded(CASES / "hdf5-loops.h5", patience=3.0)
     assert time.monotonic() - begun < 200, "importing the libraries on a busy machine included"
 
 
 def test_opening_it_elsewhere_ends_too() -> None:
     with pytest.raises(E3DError, match=r"HDF5 does not answer within 2 s on opening it"):
-        require_opens(CASES / "hdf5-loops.h5", patience=2)
+        require_opens(CASES / "hdf5-loops.h5", patience=2.0)
     require_opens(CASES / "radical.h5")
     with pytest.raises(E3DError, match="does not exist"):
         require_opens(CASES / "absent.h5")

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from e3d.data.dataset import Dataset
 from e3d.data.formation_energies import Zero, inferred_zero, stored_zero
 from e3d.data.graphs import MAX_STRETCH, contradictions, stretches, unsanitized
-from e3d.data.hdf5 import DAMAGED
+from e3d.data.hdf5 import DAMAGED, names_in, subgroups
 from e3d.data.plausibility import count_uphill, implausible
 from e3d.data.report import Report
 from e3d.data.rules import (
@@ -35,7 +35,7 @@ from e3d.data.rules import (
     obstacle,
     steep,
 )
-from e3d.data.schema import OPTIONAL, read_fields
+from e3d.data.schema import MEMBERS, OPTIONAL, read_fields
 from e3d.errors import E3DError, said
 from e3d.units import ANGSTROM_PER_BOHR
 
@@ -70,7 +70,8 @@ def check_dataset(
             for name in () if top in without else dataset.within(top):
                 report.n_molecules += 1
                 try:
-                    _check_molecule(dataset.group(name), name, zero, report)
+                    with np.errstate(all="ignore"):  # values out of all range are found as such
+                        _check_molecule(dataset.group(name), name, zero, report)
                 except E3DError as error:
                     report.problem(name, str(error))
                 except DAMAGED as error:
@@ -132,19 +133,25 @@ def _without_path(error: E3DError, dataset: Dataset) -> str:
     return str(error).removeprefix(f"{dataset.path}: ")
 
 
-def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) -> None:
+def _check_molecule(
+    group: h5py.Group | h5py.Dataset, name: str, zero: Zero, report: Report
+) -> None:
     fields = read_fields(group, optional=tuple(OPTIONAL))
     arrays, numbers = fields.arrays, fields.arrays.get("atomic_numbers", np.empty(0, dtype=int))
-    graph, wrong = _graph(fields.texts.get("smiles"), numbers)
+    is_empty = not fields.problems and not len(fields.finite)
+    graph, wrong = _graph(None if is_empty else fields.texts.get("smiles"), numbers)
     for what in [*fields.problems, *fields.not_finite, *wrong]:
         report.problem(name, what)
     elements = Counter(chemical_symbols[z] for z in numbers)
     for symbol in elements:
         report.elements[symbol] = report.elements.get(symbol, 0) + 1
+    names = set(names_in(group)) if isinstance(group, h5py.Group) else set()
+    if strange := sorted(names - MEMBERS - set(subgroups(group, MEMBERS))):
+        report.note(name, f"has unknown fields: {', '.join(strange[:5])}; misspelt, or damaged?")
     if fields.problems:
         return
     report.n_conformations += len(fields.finite)
-    if not len(fields.finite):
+    if is_empty:
         report.note(name, f"has {EMPTY}")
         return
     if not fields.finite.all():
@@ -169,7 +176,7 @@ def _check_molecule(group: h5py.Group, name: str, zero: Zero, report: Report) ->
 
 def _graph(smiles: str | None, numbers: np.ndarray) -> tuple[Chem.Mol | None, list[str]]:
     """Graph of the SMILES, unsanitized, and its contradictions to the atoms."""
-    if not smiles:
+    if smiles is None:
         return None, []
     graph = unsanitized(smiles)
     if graph is None:

@@ -45,12 +45,12 @@ def check_guarded(
                     name, f"{what} on reading it; the file is damaged, download it again"
                 )
             return outcome
-        name, what = outcome
-        if name is None:
+        where, what = outcome
+        if where is None:
             raise E3DError(
                 f"data set {path}: {what} on opening it; the file is damaged, download it again"
             )
-        lost[name] = what
+        lost[where] = what
     raise E3DError(
         f"data set {path}: {'; '.join(f'{what} on {name!r}' for name, what in lost.items())}; the "
         "file is damaged, download it again"

@@ -62,6 +62,6 @@ def obstacle(
     if is_radical(graph):
         return RADICAL, ""
     finite = np.isfinite(positions).all(axis=(1, 2))
-    if finite.any() and (cause := misfit(graph, numbers, positions[finite])):
-        return MISFIT, cause
-    return "", ""
+    with np.errstate(over="ignore"):  # finite, but out of all range: a misfit
+        cause = misfit(graph, numbers, positions[finite]) if finite.any() else ""
+    return (MISFIT, cause) if cause else ("", "")
