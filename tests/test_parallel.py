@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -170,11 +171,11 @@ if __name__ == "__main__":
 """
 
 
-def start(tmp_path: Path, out: Path, *items: str) -> subprocess.Popen:
+def start(tmp_path: Path, out: Path, *items: str, **options: Any) -> subprocess.Popen:
     """The same work in a process of its own; returns when its first item is finished."""
     script = tmp_path / "call.py"
     script.write_text(CALL.format(tests=str(Path(__file__).parent), items=items, out=str(out)))
-    process = subprocess.Popen([sys.executable, script], start_new_session=True)
+    process = subprocess.Popen([sys.executable, script], start_new_session=True, **options)
     wait_for(partial_path(out, items[0]).exists)
     return process
 
@@ -202,6 +203,20 @@ def test_a_second_process_is_refused_and_the_first_finishes(tmp_path: Path) -> N
     assert process.returncode == 0
     assert out.read_text().splitlines() == [item.upper() for item in items]
     assert list(out.parent.iterdir()) == [out]
+
+
+def test_an_interrupt_ends_all_processes_and_only_the_caller_tells(tmp_path: Path) -> None:
+    out, items = tmp_path / "out" / "out.txt", ["a", f"wait:{tmp_path / 'never'}"]
+    with start(tmp_path, out, *items, stderr=subprocess.PIPE, text=True) as process:
+        started = psutil.Process(process.pid).children(recursive=True)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert told.count("Traceback") == 1
+    assert told.rstrip().endswith("KeyboardInterrupt")
+    psutil.wait_procs(started, timeout=60)
+    assert not [child for child in started if child.is_running()]
+    assert partial_path(out, "a").exists()
 
 
 def test_the_lock_of_a_killed_process_is_free_and_its_results_are_kept(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ _CONFIG = {
     "distributed.scheduler.worker-ttl": None,
     "distributed.comm.timeouts.connect": "300s",
     "distributed.comm.timeouts.tcp": "300s",
+    # Ctrl-C, which all processes of a terminal get, is for the caller
+    "distributed.worker.preload": ["import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"],
     # set in a worker before anything is imported: small molecules are fastest with one thread
     "distributed.nanny.pre-spawn-environ": {
         "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",

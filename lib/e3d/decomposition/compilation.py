@@ -42,8 +42,9 @@ class Compiled:
         try:
             out = self._function(dict(inputs))
         except Exception as error:  # compilers raise whatever they meet
+            cause = one_line(error)[:300]
             raise E3DError(
-                f"{self.model.name} cannot be compiled: {one_line(error)[:300]}"
+                f"{self.model.name} cannot be compiled: {cause}; use --compile no"
             ) from error
         if not self.compared:
             compare(self.model, self.network, inputs, out)
