@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 
-from e3d.chemistry import bonding, conformers, xtb
+from e3d.chemistry import bonding, conformers, embedding, relaxation, xtb
 from e3d.chemistry.conformers import canonical_form
 from e3d.errors import E3DError
 
@@ -87,8 +87,8 @@ def test_stereochemistry_is_kept(smiles: str) -> None:
 def test_the_curvature_is_that_of_the_force_field() -> None:
     """Distances that RDKit kept from the call before would make the stretches far too soft."""
     graph = bonding.parse_smiles("O")
-    minimum = conformers.embedded(graph, 1, 1)[0]
-    hessian = conformers.curvature(graph, minimum)
+    minimum = embedding.embedded(graph, 1, 1)[0]
+    hessian = embedding.curvature(graph, minimum)
     assert np.linalg.eigvalsh(hessian)[-1] == pytest.approx(108, abs=15)  # O-H stretches
     np.testing.assert_allclose(hessian, hessian.T, atol=1e-9)
 
@@ -99,9 +99,17 @@ def test_large_molecules_are_refused_with_the_limit() -> None:
 
 
 def test_embedding_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conformers, "EMBEDDING_LIMIT_S", 0.2)
+    monkeypatch.setattr(embedding, "EMBEDDING_LIMIT_S", 0.2)
     with pytest.raises(E3DError, match=r"within 0\.2 s"):
-        conformers.embedded(bonding.parse_smiles(C60), 1, 1)
+        embedding.embedded(bonding.parse_smiles(C60), 1, 1)
+
+
+def test_a_long_relaxation_shows_how_far_it_is(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(relaxation, "BAR_DELAY_S", 0)
+    conformers.conformers(bonding.parse_smiles("O"), progress=True)
+    assert "conformer 1 of 1" in capsys.readouterr().err
+    conformers.conformers(bonding.parse_smiles("O"))
+    assert capsys.readouterr().err == ""
 
 
 def test_relaxation_has_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:

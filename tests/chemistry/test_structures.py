@@ -164,6 +164,18 @@ def test_a_lattice_that_may_be_a_box_is_said() -> None:
     assert "no lattice" in error_of(CASES / "ethyl-radical.xyz", kind="crystal")
 
 
+def test_bonds_that_a_lattice_carried_are_not_lost_silently(tmp_path: Path) -> None:
+    water = g2("H2O")
+    water.set_cell([9, 9, 9])
+    water.pbc = True
+    ase.io.write(tmp_path / "whole.xyz", water)
+    assert of(tmp_path / "whole.xyz", kind="molecule").notes == ("its lattice is ignored",)
+    water.positions += [0, 0.5, 0]
+    water.wrap(eps=0)
+    ase.io.write(tmp_path / "wrapped.xyz", water)
+    assert "bonds across the cell's faces" in of(tmp_path / "wrapped.xyz", kind="molecule").notes[0]
+
+
 def test_periodic_files_are_crystals_without_a_word(tmp_path: Path) -> None:
     ase.io.write(tmp_path / "diamond.xyz", bulk("C", "diamond", a=3.57))
     found = of(tmp_path / "diamond.xyz")

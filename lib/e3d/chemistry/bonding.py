@@ -187,8 +187,9 @@ def connected(atomic_numbers: np.ndarray, positions: np.ndarray) -> Chem.Mol:
 def perceive(atomic_numbers: np.ndarray, positions: np.ndarray, *, charge: int = 0) -> Chem.Mol:
     """RDKit molecule with bonds perceived from a geometry, atoms in the given order.
 
-    Connectivity and orders are those of RDKit's `rdDetermineBonds`; where no valid assignment of
-    orders exists, all are left open (bond class `C~C`).
+    Connectivity and orders are those of RDKit's `rdDetermineBonds`; where it finds no valid
+    assignment of orders, all are left open (bond class `C~C`). Its search depends on the order of
+    the atoms; `perception.assign_orders` does not.
 
     atomic_numbers (N,); positions (N, 3) in Å; charge in e.
     """

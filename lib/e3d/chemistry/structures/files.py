@@ -125,9 +125,11 @@ def structure(
     _check_occupancies(label, atoms)
     notes = list(frame.notes)
     if kind == "molecule" and atoms.cell.rank:
+        notes = ["its lattice is ignored"]
+        if cut := _bonds_across(atoms):
+            notes = [f"its lattice is ignored, and with it {cut} bonds across the cell's faces"]
         atoms = atoms.copy()
         atoms.pbc, atoms.cell = False, np.zeros((3, 3))
-        notes = ["its lattice is ignored"]
     elif kind == "crystal":
         if atoms.cell.rank < 3:
             raise E3DError(f"{label}: no crystal, it has no lattice of three vectors")
@@ -170,6 +172,14 @@ def _graph(
         "no valences fit its bonds, which carry no orders; is its charge right, are atoms missing?"
     )
     return bonding.without_orders(listed), charge
+
+
+def _bonds_across(atoms: Atoms) -> int:
+    """Number of bonds to atoms of other cells, were the structure periodic."""
+    periodic = atoms.copy()
+    periodic.pbc = atoms.cell.any(axis=1)
+    shifts = crystal(periodic, name="").shifts
+    return 0 if shifts is None else int(np.any(shifts, axis=1).sum())
 
 
 def _check_occupancies(label: str, atoms: Atoms) -> None:
