@@ -13,11 +13,11 @@ from examples import labelled
 from e3d.data import spice2
 from e3d.errors import E3DError
 from e3d.models.allegro import load_model
-from e3d.training import index as indices
+from e3d.training import indexing, train
 from e3d.training import settings as settings_module
-from e3d.training import train
 from e3d.training.data import SpiceSplit, _frames, _index
-from e3d.training.index import OTHER_LEVEL, Selection, index
+from e3d.training.index import Selection
+from e3d.training.indexing import OTHER_LEVEL, index
 from e3d.training.nequip import configuration
 from e3d.training.settings import Settings, resolved
 from e3d.training.zero import given_zero, zero_of
@@ -128,17 +128,17 @@ def test_atoms_of_another_level_are_an_error(spice: Path) -> None:
 def test_an_index_is_kept_and_read_again(
     spice: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(indices, "FOLDER", tmp_path)
+    monkeypatch.setattr(indexing, "FOLDER", tmp_path)
     monkeypatch.setattr(settings_module, "LARGE", 0)
     made = index([str(spice)], Selection(tuple(ATOMS)), ATOMS)
     (kept,) = tmp_path.iterdir()
-    monkeypatch.setattr(indices, "_made", lambda *_: pytest.fail("made again"))
+    monkeypatch.setattr(indexing, "_made", lambda *_: pytest.fail("made again"))
     read = index([str(spice)], Selection(tuple(ATOMS)), ATOMS)
     for key, value in vars(made).items():
         assert np.array_equal(value, getattr(read, key)) if isinstance(value, np.ndarray) else (
             value == getattr(read, key)), key  # fmt: skip
     monkeypatch.undo()
-    monkeypatch.setattr(indices, "FOLDER", tmp_path)
+    monkeypatch.setattr(indexing, "FOLDER", tmp_path)
     monkeypatch.setattr(settings_module, "LARGE", 0)
     kept.write_bytes(kept.read_bytes()[:1000])
     assert index([str(spice)], Selection(tuple(ATOMS)), ATOMS).names == made.names

@@ -21,7 +21,8 @@ from e3d.data.hdf5 import DAMAGED
 from e3d.data.left_out import LeftOut
 from e3d.data.split import Fold, HeldOut
 from e3d.errors import E3DError
-from e3d.training.index import Index, Selection, index
+from e3d.training.index import Index, Selection
+from e3d.training.indexing import index
 from e3d.training.zero import stored_zero
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 

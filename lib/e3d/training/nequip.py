@@ -8,27 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from e3d.errors import E3DError
-from e3d.training.settings import Hardware, Settings, is_large
+from e3d.training.settings import Hardware, Settings
 from e3d.training.zero import given_zero, zero_of
 
 #: Conformations at a time when statistics are taken, and when errors are measured.
 _STATISTICS_BATCH, _VALIDATION_BATCH = 256, 64
-
-
-def prepare_index(settings: Settings, *, progress: bool = False) -> None:
-    """Index large data sets once, before the processes of a training read them."""
-    if not any(Path(path).exists() and is_large(Path(path)) for path in settings.paths):
-        return
-    from e3d.training.index import Selection, index  # imports pandas
-
-    settings = _with_types_of_checkpoint(settings)
-    wanted = tuple(e for e in settings.elements or settings.types if e in settings.types)
-    selection = Selection(
-        wanted, settings.charges, settings.subsets, settings.without_subsets,
-        settings.gradient_limit,
-    )  # fmt: skip
-    paths = [str(Path(path).resolve()) for path in settings.paths]
-    index(paths, selection, given_zero(settings), progress=progress)
 
 
 def architecture(settings: Settings) -> dict[str, Any]:
@@ -72,7 +56,7 @@ def _trained(settings: Settings) -> dict[str, Any]:
     return dict(read_metadata(Path(settings.initial_checkpoint))["architecture"])
 
 
-def _with_types_of_checkpoint(settings: Settings) -> Settings:
+def with_types_of_checkpoint(settings: Settings) -> Settings:
     """The settings of a fine-tuning with the elements of the model that it begins with.
 
     Raises E3DError when others are asked for.
@@ -93,7 +77,7 @@ def configuration(
 ) -> dict[str, Any]:
     """The nequip configuration of a run that keeps its state in `folder`."""
     hardware = hardware or Hardware()
-    settings = _with_types_of_checkpoint(settings)
+    settings = with_types_of_checkpoint(settings)
     common = {
         "_target_": "e3d.training.data.SpiceSplit",
         "paths": [str(Path(path).resolve()) for path in settings.paths],

@@ -22,8 +22,9 @@ import yaml
 from e3d import files
 from e3d.data.dataset import Dataset
 from e3d.errors import E3DError
-from e3d.training.nequip import configuration, prepare_index
-from e3d.training.settings import Hardware, Settings, resolved
+from e3d.training.nequip import configuration, with_types_of_checkpoint
+from e3d.training.settings import Hardware, Settings, is_large, resolved
+from e3d.training.zero import given_zero
 
 #: The line of a log that says what went wrong.
 _ERROR = re.compile(r"(\w+\.)*\w*(Error|Exception|Interrupt|Exit)\b")
@@ -53,7 +54,7 @@ def train(
     folder = (Path(work) / f"{out.name}-{digest[:8]}").resolve()
     with files.locked(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        prepare_index(settings, progress=progress)
+        _prepare_index(settings, progress=progress)
         content = configuration(settings, folder, hardware)
         with files.replacing(folder / "config.yaml") as temporary:
             temporary.write_text(yaml.safe_dump(content, sort_keys=False))
@@ -69,6 +70,23 @@ def train(
         for line in (folder / "left_out.txt").read_text().splitlines():
             print(f"left out: {line}")
         shutil.rmtree(folder)
+
+
+def _prepare_index(settings: Settings, *, progress: bool = False) -> None:
+    """Index large data sets once, before the processes of a training read them."""
+    if not any(Path(path).exists() and is_large(Path(path)) for path in settings.paths):
+        return
+    from e3d.training.index import Selection  # imports pandas
+    from e3d.training.indexing import index
+
+    settings = with_types_of_checkpoint(settings)
+    wanted = tuple(e for e in settings.elements or settings.types if e in settings.types)
+    selection = Selection(
+        wanted, settings.charges, settings.subsets, settings.without_subsets,
+        settings.gradient_limit,
+    )  # fmt: skip
+    paths = [str(Path(path).resolve()) for path in settings.paths]
+    index(paths, selection, given_zero(settings), progress=progress)
 
 
 def _about(settings: Settings) -> dict[str, Any]:
