@@ -84,6 +84,15 @@ def test_stereochemistry_is_kept(smiles: str) -> None:
     assert Chem.MolToSmiles(Chem.RemoveHs(graph)) == Chem.CanonSmiles(smiles)
 
 
+@pytest.mark.parametrize("smiles", ["CC(O)C(C)F", "OC=CO", "CC(N)O"])
+def test_conformers_are_of_one_isomer_where_the_graph_leaves_it_open(smiles: str) -> None:
+    graph = bonding.parse_smiles(smiles)
+    positions, _ = conformers.conformers(graph)
+    isomers = {conformers._isomer(graph, p) for p in positions}
+    assert len(isomers) == 1
+    assert isomers != {Chem.CanonSmiles(smiles)}  # it is told
+
+
 def test_the_curvature_is_that_of_the_force_field() -> None:
     """Distances that RDKit kept from the call before would make the stretches far too soft."""
     graph = bonding.parse_smiles("O")

@@ -45,8 +45,9 @@ def conformers(
 
     graph: with all hydrogens. As many conformers are embedded as its rotatable bonds suggest; the
     lowest by force field and GFN2-xTB, fewer of large molecules, are relaxed to forces of 0.01
-    eV/Å; those that keep their bonds and lie within thermal energy are returned. The same for every
-    order of the atoms. progress: show a bar when a relaxation takes more than a few seconds.
+    eV/Å; those that keep their bonds and lie within thermal energy are returned. Where the graph
+    leaves stereochemistry open, all are of the isomer of the lowest. The same for every order of
+    the atoms. progress: show a bar when a relaxation takes more than a few seconds.
 
     Raises E3DError when the molecule is too large, cannot be embedded in time, does not relax, or
     no conformer keeps its bonds.
@@ -70,10 +71,32 @@ def conformers(
     if not found:
         raise E3DError("its bonds change on relaxation with GFN2-xTB; give a structure file")
     found.sort(key=lambda item: item[0])
+    found = _of_one_isomer(canonical, found)
     energies = np.array([energy for energy, _ in found]) - found[0][0]
     kept = energies <= THERMAL_EV
     positions = np.array([p for (_, p), near in zip(found, kept, strict=True) if near])
     return positions[:, order], energies[kept]
+
+
+def _of_one_isomer(
+    graph: Chem.Mol, found: list[tuple[float, np.ndarray]]
+) -> list[tuple[float, np.ndarray]]:
+    """Conformers of the stereoisomer of the first; those of its mirror image are mirrored."""
+    first = _isomer(graph, found[0][1])
+    turned = [(e, p if _isomer(graph, p) == first else -p) for e, p in found]
+    return [(e, p) for e, p in turned if _isomer(graph, p) == first]
+
+
+def _isomer(graph: Chem.Mol, positions: np.ndarray) -> str:
+    """Canonical SMILES with the stereochemistry of a geometry."""
+    copy = Chem.Mol(graph)
+    copy.RemoveAllConformers()
+    conformer = Chem.Conformer(len(positions))
+    conformer.SetPositions(np.ascontiguousarray(positions, dtype=float))
+    copy.AddConformer(conformer)
+    with rdBase.BlockLogs():
+        Chem.AssignStereochemistryFrom3D(copy)
+        return Chem.MolToSmiles(Chem.RemoveHs(copy))
 
 
 def canonical_form(graph: Chem.Mol) -> tuple[Chem.Mol, Int[np.ndarray, " n_atoms"]]:
