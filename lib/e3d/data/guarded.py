@@ -11,6 +11,7 @@ import resource
 import signal
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -58,7 +59,7 @@ def check_guarded(
 
 
 def require_opens(path: str | Path, *, patience: float = PATIENCE) -> None:
-    """Raise E3DError when the groups of a file cannot be listed within `patience` seconds.
+    """Raise E3DError when a file's groups and attributes cannot be read within `patience` seconds.
 
     Opening it in this process might never return.
     """
@@ -80,6 +81,8 @@ def _listed(path: Path) -> int:
     from e3d.data.dataset import Dataset
 
     with Dataset(path) as dataset:
+        with suppress(E3DError):  # said by whoever needs them
+            dataset.attributes  # noqa: B018
         return len(dataset)
 
 
