@@ -38,9 +38,11 @@ def spread(ratios: Sequence[float]) -> dict[str, Any]:
 def measured(benchmark: Callable[[Bench], Any], bench: Bench) -> dict[str, Any]:
     """A row of the table: what was measured, and on what."""
     found = list(benchmark(bench))
-    by_size = isinstance(found[0], dict)
-    values = {"sizes": {str(size): spread([each[size] for each in found]) for size in found[0]}}
-    row = values if by_size else spread(found)
+    if isinstance(found[0], dict):
+        sizes = {str(size): spread([each[size] for each in found]) for size in found[0]}
+        row: dict[str, Any] = {"sizes": sizes}
+    else:
+        row = spread(found)
     return row | {"what": " ".join((benchmark.__doc__ or "").split())} | circumstances()
 
 

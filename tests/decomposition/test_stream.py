@@ -451,13 +451,13 @@ def test_what_is_passed_over_is_counted(few: Path, checkpoint: Path) -> None:
 
 def test_charged_molecules_are_decomposed_on_demand(few: Path, checkpoint: Path) -> None:
     with h5py.File(few, "r+") as file:
-        n_charged = len(file["N/conformations"])
-        file["N/smiles"][...] = "[N-:1]([H:2])([H:3])[H:4]"
+        n_charged = len(file["N#N/conformations"])
+        file["N#N/smiles"][...] = "[N-:1]=[N-:2]"
     for charged in (False, True):
         out = few.parent / f"{charged}.h5"
         found = decompose_dataset(few, checkpoint, out, n_workers=1, charged=charged)
         assert found.left_out.lines() == (
-            [] if charged else [f"{n_charged} conformations of 1 molecule, charged: N: -1"]
+            [] if charged else [f"{n_charged} conformations of 1 molecule, charged: N#N: -2"]
         )
     partial = few.parent / "True.h5.partial"
     out.rename(partial)
@@ -510,8 +510,12 @@ def test_the_file_holds_variances_and_other_files_are_refused(few: Path, checkpo
 
 
 @pytest.mark.parametrize(
-    "name", ["one-bad-molecule", "nan-in-one-gradient", "empty-molecule", "radical"]
-)
+    ("name", "n_conformations", "n_molecules"),
+    [
+        ("one-bad-molecule", 29, 3), ("nan-in-one-gradient", 29, 3), ("empty-molecule", 30, 3),
+        ("radical", 30, 3), ("nested-groups", 40, 4), ("smiles-not-utf8", 20, 2),
+    ],
+)  # fmt: skip
 def test_inputs_that_once_ended_a_run(
     name: str, n_conformations: int, n_molecules: int, checkpoint: Path, tmp_path: Path
 ) -> None:
