@@ -58,7 +58,7 @@ def decompose_over_bare_forward(bench: Bench) -> Iterator[float]:
 
 
 def decompose_over_bare_forward_31_atoms(bench: Bench) -> Iterator[float]:
-    """The same for molecules of 31 atoms."""
+    """As decompose_over_bare_forward, for molecules of 31 atoms."""
     return _over_forward(bench, bench.larger(bench.size.larger))
 
 
@@ -83,12 +83,12 @@ def ase_loop_over_decompose(bench: Bench) -> Iterator[float]:
 
 
 def ase_loop_over_decompose_31_atoms(bench: Bench) -> Iterator[float]:
-    """The same for molecules of 31 atoms."""
+    """As ase_loop_over_decompose, for molecules of 31 atoms."""
     return _ase_over(bench, bench.model, bench.larger(bench.size.looped))
 
 
 def ase_loop_over_decompose_tiny(bench: Bench) -> Iterator[float]:
-    """The same for small molecules and a tiny model."""
+    """As ase_loop_over_decompose, with a tiny model."""
     return _ase_over(bench, load_model(bench.tiny), bench.some(bench.size.looped))
 
 
@@ -125,7 +125,7 @@ def eager_over_compiled(bench: Bench) -> Iterator[float]:
 
 
 def eager_over_compiled_31_atoms(bench: Bench) -> Iterator[float]:
-    """The same for molecules of 31 atoms."""
+    """As eager_over_compiled, for molecules of 31 atoms."""
     return _eager_over_compiled(bench, bench.larger(bench.size.larger))
 
 
@@ -137,7 +137,7 @@ def rss_200k_over_20k(bench: Bench) -> Iterator[float]:
 
 
 def rss_200k_over_20k_tiny(bench: Bench) -> Iterator[float]:
-    """The same with a tiny model, beside which any growth shows."""
+    """As rss_200k_over_20k, with a tiny model, beside which any growth shows."""
     for _ in range(bench.size.slow_repeats):
         sizes = (bench.size.small, bench.size.large)
         small, large = (bench.command(n, 2, bench.tiny)[1] for n in sizes)
