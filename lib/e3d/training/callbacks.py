@@ -49,7 +49,7 @@ class Results(Callback):  # type: ignore[misc]
 
     def __init__(self, folder: str, steps: list[int]):
         self.folder, self.steps = Path(folder), set(steps)
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[dict[str, Any]] = []
         self.validated = -1
         self.left_out = LeftOut()
 
@@ -72,14 +72,21 @@ class Results(Callback):  # type: ignore[misc]
         self.validated = trainer.current_epoch
 
     def on_save_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
-        """Add the epoch that ends; nequip-train writes its state once, at the end of each."""
+        """Add the epoch that ends; nequip-train writes its state once, at the end of each.
+
+        After a restart, Lightning ends the epoch before it once more, without its steps.
+        """
+        if not self.rows or self.rows[-1]["epoch"] < trainer.current_epoch:
+            self.rows = [*self.rows, self._row(trainer)]
+        checkpoint["e3d_history"] = self.rows
+
+    def _row(self, trainer: Any) -> dict[str, Any]:
         found = trainer.callback_metrics
         row: dict[str, Any] = {"step": trainer.global_step - 1, "epoch": trainer.current_epoch}
         for name, key in COLUMNS.items():
             known = name.startswith("train") or self.validated == trainer.current_epoch
             row[name] = float(found[key]) if known and key in found else None
-        self.rows = [*(r for r in self.rows if r["epoch"] < row["epoch"]), row]
-        checkpoint["e3d_history"] = self.rows
+        return row
 
     def on_load_checkpoint(self, trainer: Any, module: Any, checkpoint: dict[str, Any]) -> None:
         self.rows = checkpoint.get("e3d_history", [])
