@@ -65,10 +65,11 @@ def bonds(
     """
     from e3d.bde.ensemble import load
 
+    kind = {True: "crystal", False: "molecule"}.get(lattice)  # type: ignore[arg-type]
     ensemble = load(model or (), trust=trust, zero=zero)
     reports: list[dict[str, Any]] = []
     n_found, n_failed = 0, 0
-    for found in _reports(ensemble, molecules, charge=charge, frame=frame):
+    for found in _reports(ensemble, molecules, charge=charge, frame=frame, kind=kind):
         if isinstance(found, Exception):
             n_failed += 1
             typer.echo(f"e3d: {found}", err=True)
