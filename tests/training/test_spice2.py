@@ -25,7 +25,7 @@ from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 SOUND = ("CCO", "CBr", "CP", "CI", "CB", "CC=O", "CCN", "CC#N", "CS", "COC", "C[SiH3]", "CF",
          "CCl", "CC", "C=C", "CNC", "CO", "OCCO", "NCCN", "C1CC1", "CC(C)C", "CC(C)O",
-         "CN(C)C", "C=CC")  # fmt: skip
+         "CN(C)C", "C=CC", "C1CCC1", "CNN", "CC(F)F")  # fmt: skip
 #: Isolated atoms in eV; those of elements that are in SPICE 2 as ions alone are made up.
 ATOMS = {s: e * EV_PER_HARTREE for s, e in spice2.ATOMIC_ENERGIES.items()}
 N_CONFORMATIONS = 6

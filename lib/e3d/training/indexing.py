@@ -213,7 +213,7 @@ def _save(made: Index, path: Path) -> None:
 def _load(path: Path) -> Index | None:
     """A kept index; None where there is none, or a damaged one, which is then made anew."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as stored:
             content = {key: stored[key] for key in stored.files}
         names, smiles, left_out = json.loads(content.pop("texts").tobytes())
         told = LeftOut.from_dict(left_out)
