@@ -127,9 +127,11 @@ def test_real_spice_reads_with_notes_only() -> None:
 def test_an_unknown_field_is_noted(file: Path) -> None:
     with h5py.File(file, "r+") as raw:
         raw.move("CO/temperature", "CO/temprature")
+        for molecule in raw.values():  # of all: extra information
+            molecule["reaction_coordinate"] = np.arange(10)
     report = check_dataset(file)
     assert report.ok
-    assert report.notes == [("CO", "has unknown fields: temprature; misspelt, or damaged?")]
+    assert report.notes == [("CO", "has an unknown field 'temprature'; misspelt, or damaged?")]
 
 
 def test_a_subset_at_another_level_is_named(file: Path) -> None:

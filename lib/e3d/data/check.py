@@ -41,6 +41,8 @@ from e3d.units import ANGSTROM_PER_BOHR
 
 #: Largest deviation of a formation energy from total minus isolated atoms, in hartree.
 ENERGY_TOLERANCE = 1e-5
+#: Fields of no meaning that are told apart.
+MAX_STRANGE = 20
 #: Conformations needed to judge the sign of the gradients.
 MIN_UPHILL = 5
 
@@ -65,6 +67,7 @@ def check_dataset(
         if not len(dataset):
             report.problem("file", "holds no molecules")
         zero = _check_root(dataset, report)
+        strange: dict[str, tuple[str, int]] = {}
         for top in tqdm(dataset.names, unit="molecule", disable=not progress, leave=False):
             tell(top)
             for name in () if top in without else dataset.within(top):
@@ -72,6 +75,7 @@ def check_dataset(
                 try:
                     with np.errstate(all="ignore"):  # values out of all range are found as such
                         _check_molecule(dataset.group(name), name, zero, report)
+                    _find_strange(dataset.group(name), name, strange)
                 except E3DError as error:
                     report.problem(name, str(error))
                 except DAMAGED as error:
@@ -91,6 +95,9 @@ def check_dataset(
                 f"{report.n_downhill + report.n_uphill} conformations; are they forces? A gradient "
                 "is minus the force",
             )
+        for key, (first, count) in strange.items():
+            if count <= report.n_molecules / 2:  # those of most are extra information
+                report.note(first, f"has an unknown field {key!r}; misspelt, or damaged?")
         for where, what in zero.findings():
             report.note(where, what)
         for what in zero.by_subset():
@@ -145,9 +152,6 @@ def _check_molecule(
     elements = Counter(chemical_symbols[z] for z in numbers)
     for symbol in elements:
         report.elements[symbol] = report.elements.get(symbol, 0) + 1
-    names = set(names_in(group)) if isinstance(group, h5py.Group) else set()
-    if strange := sorted(names - MEMBERS - set(subgroups(group, MEMBERS))):
-        report.note(name, f"has unknown fields: {', '.join(strange[:5])}; misspelt, or damaged?")
     if fields.problems:
         return
     report.n_conformations += len(fields.finite)
@@ -172,6 +176,17 @@ def _check_molecule(
             report.problem(name, what)
         _count_usable(arrays, fields.texts["smiles"], graph, name, report)
     count_uphill(arrays, report)
+
+
+def _find_strange(
+    group: h5py.Group | h5py.Dataset, name: str, strange: dict[str, tuple[str, int]]
+) -> None:
+    """Count fields of no meaning, with the first molecule that has them; not of too many names."""
+    if isinstance(group, h5py.Group):
+        for key in set(names_in(group)) - MEMBERS - set(subgroups(group, MEMBERS)):
+            if key in strange or len(strange) < MAX_STRANGE:
+                first, count = strange.get(key, (name, 0))
+                strange[key] = first, count + 1
 
 
 def _graph(smiles: str | None, numbers: np.ndarray) -> tuple[Chem.Mol | None, list[str]]:
