@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +208,10 @@ def test_a_second_process_is_refused_and_the_first_finishes(tmp_path: Path) -> N
 
 def test_an_interrupt_ends_all_processes_and_only_the_caller_tells(tmp_path: Path) -> None:
     out, items = tmp_path / "out" / "out.txt", ["a", f"wait:{tmp_path / 'never'}"]
-    with start(tmp_path, out, *items, stderr=subprocess.PIPE, text=True) as process:
+    attention = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # not so in the background
+    with start(
+        tmp_path, out, *items, stderr=subprocess.PIPE, text=True, preexec_fn=attention
+    ) as process:  # fmt: skip
         started = psutil.Process(process.pid).children(recursive=True)
         os.killpg(process.pid, signal.SIGINT)
         _, told = process.communicate(timeout=120)
