@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from e3d.chemistry.bonding import mapped_smiles, parse_smiles
 from e3d.data.check import check_dataset
 from e3d.data.dataset import Dataset
+from e3d.data.graphs import is_radical, unsanitized
 from e3d.data.rules import EMPTY, FOREIGN, MISFIT, NOT_FINITE, RADICAL, UNREADABLE
 from e3d.errors import E3DError
 from e3d.labels.label import usable_sources
@@ -80,6 +82,17 @@ def test_a_nested_molecule_has_the_name_of_its_path() -> None:
         names = [molecule.name for molecule in dataset]
         assert names == ["C", "C/C=C/C", "CCO", "O"]
         assert dataset["C/C=C/C"].name == "C/C=C/C"
+
+
+@pytest.mark.parametrize(
+    ("smiles", "expected"),
+    [("[CH3]", True), ("[O]O", True), ("O=[N]=O", True), ("c1ccccc1", False), ("c1cc[nH]c1", False),
+     ("Cn1cnnn1", False), ("O=c1[nH]cco1", False), ("CS(C)(=O)=O", False), ("[C-]#[O+]", False)],
+)  # fmt: skip
+def test_radicals_are_told_from_aromatic_atoms(smiles: str, expected: bool) -> None:
+    graph = unsanitized(mapped_smiles(parse_smiles(smiles)))
+    assert graph is not None
+    assert is_radical(graph) is expected
 
 
 def test_an_empty_molecule_can_be_read() -> None:

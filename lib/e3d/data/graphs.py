@@ -34,10 +34,17 @@ def contradictions(graph: Chem.Mol, numbers: np.ndarray) -> list[str]:
 
 
 def is_radical(graph: Chem.Mol) -> bool:
-    """Whether an atom of a graph with explicit hydrogens has unpaired electrons."""
+    """Whether an atom of a graph with explicit hydrogens has unpaired electrons.
+
+    Of aromatic atoms that is known only with their double bonds in place. False where the valences
+    are none of RDKit's.
+    """
     copy = Chem.Mol(graph)
-    copy.UpdatePropertyCache(strict=False)
-    Chem.AssignRadicals(copy)
+    with rdBase.BlockLogs():
+        try:
+            Chem.SanitizeMol(copy)
+        except ValueError:
+            return False
     return any(atom.GetNumRadicalElectrons() for atom in copy.GetAtoms())
 
 
