@@ -21,6 +21,8 @@ PATIENCE = 60.0
 _CONFIG = {
     "distributed.scheduler.allowed-failures": ALLOWED_FAILURES,
     "distributed.admin.large-graph-warning-threshold": "1 GiB",
+    # an hour of call stacks in memory, which nobody looks at
+    "distributed.worker.profile.enabled": False,
     # compiled code may keep a process from answering for long; that it has ended, its parent sees
     "distributed.scheduler.worker-ttl": None,
     "distributed.comm.timeouts.connect": "300s",

@@ -353,7 +353,8 @@ def test_a_killed_worker_costs_its_chunk_and_no_result(checkpoint: Path, tmp_pat
         workers = [p for p in psutil.Process(run.pid).children()
                    if "spawn_main" in " ".join(p.cmdline())]  # fmt: skip
         workers[0].kill()
-    assert run.returncode == 0
+        _, told = run.communicate()
+    assert run.returncode == 0, told
     assert len(workers) == 2
     assert out.read_bytes() == whole.read_bytes()
 

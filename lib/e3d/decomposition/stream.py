@@ -147,8 +147,7 @@ def _chunks(data: Dataset, done: int) -> Iterator[list[str]]:
     most = max(MOLECULES, -(-len(data) // PARTS))
     chunk: list[str] = []
     n_conformations = n_atoms = 0
-    for name in data.names[done:]:
-        size, atoms = _size(data, name)
+    for name, size, atoms in _sizes(data, done):
         if chunk and (
             len(chunk) >= most or n_conformations + size > CONFORMATIONS or n_atoms + atoms > ATOMS
         ):
@@ -158,6 +157,15 @@ def _chunks(data: Dataset, done: int) -> Iterator[list[str]]:
         n_conformations, n_atoms = n_conformations + size, n_atoms + atoms
     if chunk:
         yield chunk
+
+
+def _sizes(data: Dataset, done: int, at_a_time: int = 1_000) -> Iterator[tuple[str, int, int]]:
+    """Name and `_size` of the molecules that are not done, in a file opened anew now and then: HDF5
+    remembers all groups that it has seen."""
+    for begin in range(done, len(data), at_a_time):
+        with Dataset(data.path) as opened:
+            sizes = [(name, *_size(opened, name)) for name in data.names[begin : begin + at_a_time]]
+        yield from sizes
 
 
 def _estimate(data: Dataset, n_looked_at: int = 200) -> int:
