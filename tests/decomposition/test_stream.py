@@ -201,7 +201,11 @@ def test_the_order_of_molecules_does_not_matter(few: Path, model: Model) -> None
     assert_equal(forward, backward)
 
 
-def test_two_workers_give_the_file_of_one(few: Path, checkpoint: Path, tmp_path: Path) -> None:
+def test_two_workers_give_the_file_of_one(
+    few: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # other processes cannot see the small blocks
+    monkeypatch.setattr(stream, "MOLECULES", 2)
     one, two = tmp_path / "one.h5", tmp_path / "two.h5"
     first = decompose_dataset(few, checkpoint, one, n_workers=1)
     second = decompose_dataset(few, checkpoint, two, n_workers=2)
