@@ -166,7 +166,7 @@ def test_an_element_that_the_model_does_not_know(checkpoint: Path, tmp_path: Pat
     ase.io.write(tmp_path / "sulphide.xyz", molecule("SH2"))
     assert "does not know S" in fails("bonds", tmp_path / "sulphide.xyz", "--model", checkpoint)
     ase.io.write(tmp_path / "coinciding.xyz", Atoms("H2", [[0, 0, 0], [0, 0, 0]]))
-    assert "coincide" in fails("bonds", tmp_path / "coinciding.xyz", "--model", checkpoint)
+    assert "0.00 Å apart" in fails("bonds", tmp_path / "coinciding.xyz", "--model", checkpoint)
     (tmp_path / "wrong.xyz").write_text("1\n\nQq 0 0 0\n")
     assert "cannot be read" in fails("bonds", tmp_path / "wrong.xyz", "--model", checkpoint)
 

@@ -7,10 +7,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from e3d import files
 from e3d.errors import E3DError
 
 #: How often a task may lose its process before the call gives up: it may be the cause.
@@ -105,7 +107,8 @@ def connected(n_workers: int, scheduler: str | None = None) -> Iterator[Any]:
     scheduler: an address, `tcp://HOST:PORT`, or the file that `dask scheduler --scheduler-file`
     wrote. Its workers must see the same files under the same paths.
 
-    Raises E3DError when the scheduler does not answer.
+    Raises E3DError when the scheduler does not answer, WriteError when there is no disk for the
+    files of the processes.
     """
     if scheduler is not None:
         with _remote(scheduler) as client:
@@ -116,20 +119,32 @@ def connected(n_workers: int, scheduler: str | None = None) -> Iterator[Any]:
     from distributed.security import Security
 
     any_port = "127.0.0.1:0"  # the fixed one of a dashboard may be taken by another cluster
-    with (
-        tempfile.TemporaryDirectory(prefix="e3d-") as folder,
-        dask.config.set(_CONFIG),
-        LocalCluster(
-            n_workers=n_workers, threads_per_worker=1, host="127.0.0.1", memory_limit=0,
-            security=Security.temporary(), dashboard_address=any_port,
-            worker_dashboard_address=any_port, local_directory=folder,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-        Client(cluster) as client,
-    ):  # fmt: skip
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="e3d-"))
+        stack.enter_context(dask.config.set(_CONFIG))
+        try:
+            cluster = stack.enter_context(LocalCluster(
+                n_workers=n_workers, threads_per_worker=1, host="127.0.0.1", memory_limit=0,
+                security=Security.temporary(), dashboard_address=any_port,
+                worker_dashboard_address=any_port, local_directory=folder,
+                silence_logs=logging.CRITICAL,
+            ))  # fmt: skip
+        except (OSError, RuntimeError) as error:
+            raise _no_cluster(folder, error) from error
+        client = stack.enter_context(Client(cluster))
         if find_spec("bokeh"):
             print(f"dashboard: {cluster.dashboard_link}", file=sys.stderr)
         yield client
+
+
+def _no_cluster(folder: str, error: BaseException) -> E3DError:
+    """Why processes could not be started: the disk for their files, or what Dask says."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__
+    if isinstance(cause, OSError) and cause.strerror:
+        return files.WriteError(Path(folder), cause.strerror)
+    return E3DError(f"worker processes could not be started ({' '.join(str(error).split())})")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ class Model(lightning.LightningModule):
 
     def __init__(self) -> None:
         super().__init__()
-        self.layer = torch.nn.Linear(1, 1)
+        self.layer = torch.nn.Linear(1, 1, dtype=torch.float32)
         self.seen: list[list[int]] = []
 
     def training_step(self, batch: torch.Tensor, *_: Any) -> torch.Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import torch
@@ -47,7 +46,10 @@ class Share(Sampler):  # type: ignore[misc]
         return len(range(self.rank, self.total, self.n_processes))
 
     def __iter__(self) -> Iterator[int]:
-        return islice(iter(self.sampler), self.rank, self.total, self.n_processes)
+        # to its end, as one process does: a random sampler draws from its generator there
+        for k, item in enumerate(self.sampler):
+            if k < self.total and k % self.n_processes == self.rank:
+                yield item
 
 
 class Loader(DataLoader):  # type: ignore[misc]
@@ -65,6 +67,10 @@ class Loader(DataLoader):  # type: ignore[misc]
         if self._begun is not None:
             self.load_state_dict(self._begun)
         self._begun = self.state_dict()
+        if self.generator is not None and getattr(self, "_iterator", None) is not None:
+            # torch draws a seed for every epoch, but for worker processes that persist only once:
+            # the order of training must not depend on the number of processes that read
+            torch.empty((), dtype=torch.int64).random_(generator=self.generator)
         return self._counted(super().__iter__())
 
     def _counted(self, batches: Iterator[Any]) -> Iterator[Any]:
