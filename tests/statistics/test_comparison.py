@@ -66,7 +66,8 @@ def test_a_gain_includes_the_spread_between_the_seeds_of_both(table: pd.DataFram
         groups=table["molecule"], statistic=lambda x, y: float(np.abs(x - y).mean()),
         seeds=models, **OPTIONS,
     )  # fmt: skip
-    value = compared.values["model"] - compared.values["other"]
+    model, other_model = compared.values["model"], compared.values["other"]  # noqa: PD011
+    value = model - other_model
     of_rows = intervals.interval(
         value, compared.samples["model"] - compared.samples["other"], len(table)
     )

@@ -99,7 +99,8 @@ def bond_features(
     """
     found: dict[str, list[np.ndarray]] = {}
     edges = edge_features(model, sample.structures)
-    for (index, features), atoms, bonds in zip(edges, sample.structures, sample.bonds, strict=True):
+    for found_at, atoms, bonds in zip(edges, sample.structures, sample.bonds, strict=True):
+        index = found_at.edge_index
         place_of = np.full((len(atoms), len(atoms)), -1)
         place_of[index[0], index[1]] = np.arange(index.shape[1])
         there, back = place_of[tuple(bonds.T)], place_of[tuple(bonds.T[::-1])]
@@ -108,7 +109,7 @@ def bond_features(
                 f"{atoms.get_chemical_formula()}: a bond is longer than {model.cutoff} Å, the "
                 f"cutoff of {model.name}, which does not see it; leave the molecule out"
             )
-        for place, values in features.items():
+        for place, values in found_at.features.items():
             both = values[there] + values[back]
             found.setdefault(place, []).append(both if place == ENERGY else both / 2)
     return {place: np.concatenate(parts) for place, parts in found.items()}

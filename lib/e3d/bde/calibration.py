@@ -70,7 +70,7 @@ def calibration(
     })  # fmt: skip
 
 
-def _test(table: pd.DataFrame, reference: str, **options: int) -> dict[str, Any]:
+def _test(table: pd.DataFrame, reference: str, **options: Any) -> dict[str, Any]:
     """Errors of bare and dressed values against one column of reference values."""
     if table.empty:
         raise E3DError(f"no bond with {reference} to compare with; was the table filtered?")

@@ -239,7 +239,9 @@ def training_molecules(
     from e3d.data.dataset import Dataset
     from e3d.data.split import fold
 
-    trained, held_out, seen = [], [], set()
+    trained: list[tuple[Atoms, np.ndarray]] = []
+    held_out: list[tuple[Atoms, np.ndarray]] = []
+    seen = set()
     for path in paths:
         with Dataset(path) as dataset:
             molecules = list(dataset.relaxed())

@@ -16,8 +16,8 @@ from ase.data import chemical_symbols
 
 from e3d.errors import E3DError
 
-# jsonschema builds a grammar of internationalised addresses where it finds this package: two seconds
-# for a format that no schema here has. Only its own import is refused, not later ones.
+# jsonschema builds a grammar of internationalised addresses where it finds this package: two
+# seconds for a format that no schema here has. Only its own import is refused, not later ones.
 if "jsonschema" not in sys.modules and "rfc3987_syntax" not in sys.modules:
     sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
     import jsonschema  # noqa: F401

@@ -73,7 +73,7 @@ def test_a_scale_brings_random_weights_to_the_truth(chain: pd.DataFrame) -> None
 def test_gfn2_binds_every_bond_of_a_relaxed_molecule() -> None:
     with Dataset("data/dft-small.h5") as dataset:
         molecule = next(m for m in dataset.usable() if m.canonical_smiles == "CCO")
-    table = tables.gfn2_table([molecule], progress=False)
+    table = tables.gfn2_rows(molecule)
     n_atoms = len(molecule.atomic_numbers)
     assert len(table) == n_atoms * (n_atoms - 1) // 2
     assert (table["i"] < table["j"]).all()
