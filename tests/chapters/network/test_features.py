@@ -32,9 +32,10 @@ def test_the_readout_of_the_features_is_the_edge_energy(model):
     neighbours = model.metadata["architecture"]["avg_num_neighbors"]
     readout = part(model, "edge_readout").edge_readout.mlp_module
     found = list(features.edge_features(model, structures))
-    for atoms, (index, at), expected in zip(
+    for atoms, (index, at, own), expected in zip(
         structures, found, decompose(model, structures), strict=True
     ):
+        np.testing.assert_array_equal(own.edge_energies, expected.edge_energies)
         np.testing.assert_array_equal(index, expected.edge_index)
         kinds = [atoms[int(i)].symbol for i in index[0]]
         factor = np.array([scales[s] / np.sqrt(2 * neighbours[s]) for s in kinds])
@@ -69,8 +70,9 @@ def test_hooks_are_gone_afterwards(model):
 def test_two_body_features_see_two_atoms_and_layers_more(model):
     alone = Atoms("CO", [[0, 0, 0], [0, 0, 1.2]])
     formaldehyde = Atoms("COH2", [[0, 0, 0], [0, 0, 1.2], [0, 0.95, -0.6], [0, -0.95, -0.6]])
-    (_, first), (index, second) = features.edge_features(model, [alone, formaldehyde])
-    row = next(k for k, (i, j) in enumerate(index.T) if (i, j) == (0, 1))
+    short, long = features.edge_features(model, [alone, formaldehyde])
+    first, second = short.features, long.features
+    row = next(k for k, (i, j) in enumerate(long.edge_index.T) if (i, j) == (0, 1))
     np.testing.assert_allclose(first[TWO_BODY][0], second[TWO_BODY][row], rtol=1e-12)
     assert np.abs(first["layer 1"][0] - second["layer 1"][row]).max() > 1e-3
 
