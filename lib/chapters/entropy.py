@@ -122,7 +122,10 @@ def wiberg_correlation(
     models.
     """
     columns, classes = _models(sample, source), codes(sample["class"])
-    each = [ranks.within_class_spearman(sample["wiberg"], sample[c], classes) for c in columns]
+    each = [
+        ranks.within_class_spearman(sample["wiberg"], sample[c].to_numpy(), classes)
+        for c in columns
+    ]
     return intervals.estimate(
         np.column_stack([classes, sample[["wiberg", *columns]]]),
         sample["molecule"],

@@ -32,11 +32,12 @@ RIDGE_PENALTIES = np.logspace(-3, 3, 13)
 
 def gfn2_table(molecules: Iterable[Molecule], *, progress: bool = True) -> pd.DataFrame:
     """The teacher GFN2-xTB at the relaxed geometries of molecules, all pairs of atoms."""
-    parts = map_ordered(_gfn2_rows, list(molecules), unit="molecule", progress=progress)
+    parts = map_ordered(gfn2_rows, list(molecules), unit="molecule", progress=progress)
     return pd.concat(parts, ignore_index=True)
 
 
-def _gfn2_rows(molecule: Molecule) -> pd.DataFrame:
+def gfn2_rows(molecule: Molecule) -> pd.DataFrame:
+    """`gfn2_table` of one molecule."""
     relaxed = molecule.relaxed
     positions = relaxed.positions[0].astype(float) / ANGSTROM_PER_BOHR
     energies = EV_PER_HARTREE * gfn2_pair_energies(relaxed.atomic_numbers, positions).total

@@ -105,7 +105,7 @@ def _reports(
 def _print(report: dict[str, Any], *, first: bool) -> None:
     from e3d.decomposition.text import report_text
 
-    typer.echo(("" if first else "\n") + report_text(report))
+    typer.echo(("" if first else "\n") + report_text(report, explained=first))
 
 
 def _write(path: Path, reports: list[dict[str, Any]]) -> None:

@@ -17,8 +17,11 @@ _COLUMNS = (
 KINDS = {"De": "D_e, literature", "DFT": "fragment BDE, DFT", "BDE298": "298 K, literature"}
 
 
-def report_text(report: dict[str, Any]) -> str:
-    """A report of `bond_report`: a line about the structure, a table, and what it means."""
+def report_text(report: dict[str, Any], *, explained: bool = True) -> str:
+    """A report of `bond_report`: a line about the structure, a table, and warnings.
+
+    explained: with what the columns are, and how far such values were off.
+    """
     energy = report["energy_eV"]
     total = "" if energy is None else f"energy {energy:.4f} eV, "
     head = (
@@ -28,7 +31,8 @@ def report_text(report: dict[str, Any]) -> str:
     )
     lines = [head, f"zero of energy: {report['zero']}"]
     if report["bonds"]:
-        lines += [*_table(report["bonds"]), *_legend(report), *errors(report.get("tests", {}))]
+        lines += _table(report["bonds"])
+        lines += [*_legend(report), *errors(report.get("tests", {}))] if explained else []
     else:
         lines.append("no bonds")
     return "\n".join([*lines, *(f"warning: {text}" for text in report["warnings"])])
