@@ -232,7 +232,7 @@ def _meaning(report: dict[str, Any]) -> str:
             _key('<circle class="own" cx="15" cy="10" r="4"/>', "this bond, bare"),
             _key('<path class="known" d="M15 4 l5 6 l-5 6 l-5 -6 z"/>', "reference"),
         ]  # fmt: skip
-        paragraphs.append(f'<p class="soft">{" · ".join(shapes)}</p>')
+        paragraphs.append(f'<p class="soft">{"".join(shapes)}</p>')
     if found := errors(report.get("tests", {})):
         items = "".join(f"<li>{escape(line)}</li>" for line in found)
         paragraphs.append(
