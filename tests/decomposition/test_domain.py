@@ -8,8 +8,14 @@ from ase.build import molecule
 from examples import random_model
 
 from e3d.decomposition import domain as domains
-from e3d.decomposition.domain import distances, fit_latent
 from e3d.decomposition.features import edge_features
+from e3d.decomposition.latent import (
+    QUANTILE,
+    directed_pairs,
+    distances,
+    fit_latent,
+    last_layer,
+)
 from e3d.errors import E3DError
 from e3d.paths import DATA
 
@@ -30,7 +36,7 @@ def names(n: int) -> list[list[tuple[str, str]]]:
 def test_a_quantile_of_the_held_out_molecules_lies_below_the_threshold():
     latent = fit_latent(cloud(400, 0), names(400), cloud(400, 1), names(400))
     new = [distances(latent, one, [PAIR, PAIR]).max() for one in cloud(1000, 2)]
-    assert np.mean(np.array(new) < latent.threshold) == pytest.approx(domains.QUANTILE, abs=0.03)
+    assert np.mean(np.array(new) < latent.threshold) == pytest.approx(QUANTILE, abs=0.03)
     far = [distances(latent, one, [PAIR, PAIR]).max() for one in cloud(100, 3, shift=8.0)]
     assert (np.array(far) > latent.threshold).all()
     # in its own directions the deviation from the mean has unit variance
@@ -60,10 +66,10 @@ def test_a_domain_is_fitted_written_and_read(tmp_path):
     assert again is not None
     assert replace(again, models={}) == replace(domain, models={})
     atoms, bonds = usable[0]
-    pairs = domains.directed_pairs(atoms.numbers, bonds)
+    pairs = directed_pairs(atoms.numbers, bonds)
     for model in models:
         (found,) = edge_features(model, [atoms])
-        features = domains.last_layer(found, bonds)
+        features = last_layer(found, bonds)
         one, other = (d.models[domains.fingerprint(model)] for d in (domain, again))
         assert distances(one, features, pairs) == pytest.approx(
             distances(other, features, pairs), rel=1e-3
@@ -95,9 +101,9 @@ def test_both_directions_are_read_and_bonds_beyond_the_cutoff_are_not():
     atoms.positions[-1] += 20.0
     (found,) = edge_features(model, [atoms])
     bonds = np.array([[0, 1], [0, 5]])
-    features = domains.last_layer(found, bonds)
+    features = last_layer(found, bonds)
     assert features.shape[:2] == (2, 2)
     assert np.isfinite(features[0]).all()
     assert np.isnan(features[1]).all()
-    back = domains.last_layer(found, bonds[:, ::-1])
+    back = last_layer(found, bonds[:, ::-1])
     assert np.array_equal(features[0, 0], back[0, 1])

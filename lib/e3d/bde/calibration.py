@@ -24,7 +24,7 @@ from e3d.errors import E3DError
 from e3d.statistics import intervals, rounding
 
 #: The tests, by the kind of reference: how they are called.
-LITERATURE, FRAGMENTS = "literature D_e", "fragment BDE by DFT"
+LITERATURE, FRAGMENTS = "literature Dₑ", "fragment BDE by DFT"
 
 
 def calibration(

@@ -1,9 +1,6 @@
-"""Whether a molecule lies where a model was trained: elements, size, environments of bonds, spread.
+"""Where an ensemble was trained: elements, size, surroundings of bonds, spread over the models.
 
-What the last layer of a network holds of an edge is compared with what it held of the bonds that it
-was trained on: the Mahalanobis distance from the mean of the same two elements, with one covariance
-within all such pairs. A distance beyond the threshold says that the environment of a bond is
-unlike those of training; one below it does not say that the value is right.
+Surroundings are compared in the last layer of each model, see `latent`.
 """
 
 from __future__ import annotations
@@ -18,35 +15,24 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
 from e3d import files
 from e3d.decomposition.edges import bond_energies
-from e3d.decomposition.features import Edges, edge_features
+from e3d.decomposition.features import edge_features
+from e3d.decomposition.latent import (
+    QUANTILE,
+    Latent,
+    directed_pairs,
+    fit_latent,
+    last_layer,
+)
 from e3d.errors import E3DError
 from e3d.models.allegro import Model
 from e3d.paths import RESULTS
 from e3d.units import KCAL_PER_MOL_PER_EV
 
-#: Share of held-out molecules that lie below a threshold with all their bonds.
-QUANTILE = 0.95
-#: Smallest variance of a feature that counts, relative to the largest; others are noise.
-_FLOOR = 1e-6
 DOMAIN = RESULTS / "domain.npz"
-
-
-@dataclass(frozen=True)
-class Latent:
-    """Bonds of the training molecules in the last layer of one model.
-
-    means: feature vector by the elements of centre and neighbour, (d,); whitening (d, k): rotates
-    and scales deviations from a mean to unit variance; threshold: distance that `QUANTILE` of the
-    held-out molecules stay below.
-    """
-
-    means: dict[str, Float[np.ndarray, " d"]]
-    whitening: Float[np.ndarray, "d k"]
-    threshold: float
 
 
 @dataclass(frozen=True)
@@ -73,70 +59,6 @@ def fingerprint(model: Model) -> str:
         found.update(name.encode())
         found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
-
-
-def last_layer(
-    found: Edges, bonds: Int[np.ndarray, "n_bonds 2"]
-) -> Float[np.ndarray, "n_bonds 2 d"]:
-    """Features of the last layer for both directions of bonds; NaN beyond the cutoff.
-
-    Of the edges between the same two atoms, images of each other in a crystal, the last is taken.
-    """
-    names = sorted(name for name in found.features if name.startswith("layer "))
-    features = found.features[names[-1]]
-    n_atoms = len(found.decomposition.atomic_numbers)
-    place = np.full((n_atoms, n_atoms), -1)
-    place[found.edge_index[0], found.edge_index[1]] = np.arange(found.edge_index.shape[1])
-    at = np.stack([place[tuple(bonds.T)], place[tuple(bonds.T[::-1])]], axis=1)
-    return np.where((at < 0)[..., None], np.nan, features[at])
-
-
-def fit_latent(
-    features: Sequence[Float[np.ndarray, "_ 2 d"]],
-    pairs: Sequence[Sequence[tuple[str, str]]],
-    held_out: Sequence[Float[np.ndarray, "_ 2 d"]],
-    held_out_pairs: Sequence[Sequence[tuple[str, str]]],
-) -> Latent:
-    """Means, common covariance and threshold, from the bonds of molecules.
-
-    features: of the bonds of each molecule, both directions; pairs: of each direction the elements
-    of centre and neighbour, joined.
-    """
-    names = np.array([name for molecule in pairs for both in molecule for name in both])
-    rows = np.concatenate([one.reshape(-1, one.shape[-1]) for one in features])
-    means = {str(name): rows[names == name].mean(axis=0) for name in np.unique(names)}
-    deviations = rows - np.stack([means[name] for name in names])
-    values, vectors = np.linalg.eigh(np.cov(deviations.T))
-    kept = values > _FLOOR * values[-1]
-    latent = Latent(means, vectors[:, kept] / np.sqrt(values[kept]), np.inf)
-    largest = np.array([
-        distances(latent, one, names_).max()
-        for one, names_ in zip(held_out, held_out_pairs, strict=True)
-    ])  # fmt: skip
-    threshold = float(np.quantile(largest[np.isfinite(largest)], QUANTILE))
-    return Latent(latent.means, latent.whitening, threshold)
-
-
-def distances(
-    latent: Latent, features: Float[np.ndarray, "n 2 d"], pairs: Sequence[tuple[str, str]]
-) -> Float[np.ndarray, " n"]:
-    """Mahalanobis distance of each bond, the larger of its two directions.
-
-    Infinite for a pair of elements that no bond of the training had, and beyond the cutoff.
-    """
-    unknown = np.full(features.shape[-1], np.inf)
-    means = np.stack([[latent.means.get(name, unknown) for name in both] for both in pairs])
-    with np.errstate(invalid="ignore"):
-        found = np.linalg.norm((features - means) @ latent.whitening, axis=-1).max(axis=1)
-    return np.where(np.isfinite(found), found, np.inf)
-
-
-def directed_pairs(
-    numbers: Int[np.ndarray, " n_atoms"], bonds: Int[np.ndarray, "n_bonds 2"]
-) -> list[tuple[str, str]]:
-    """Of both directions of every bond, the elements of centre and neighbour: ("C-H", "H-C")."""
-    symbols = [chemical_symbols[z] for z in numbers]
-    return [(f"{symbols[i]}-{symbols[j]}", f"{symbols[j]}-{symbols[i]}") for i, j in bonds.tolist()]
 
 
 def fit(
@@ -176,11 +98,16 @@ def fit(
     return Domain(
         models=latents,
         elements=tuple(chemical_symbols[z] for z in np.unique(np.concatenate(numbers))),
-        heavy_atoms=max(int((of_one > 1).sum()) for of_one in numbers),
+        heavy_atoms=max(map(_heavy, numbers)),
         n_molecules=len(trained),
         n_held_out=len(held_out),
         spread_kcal_per_mol=float(np.quantile(spreads, QUANTILE)) * KCAL_PER_MOL_PER_EV,
     )
+
+
+def _heavy(numbers: Int[np.ndarray, " n_atoms"]) -> int:
+    """Number of atoms besides hydrogen."""
+    return int((numbers > 1).sum())
 
 
 def write(path: str | Path, domain: Domain) -> None:
@@ -232,8 +159,8 @@ def training_molecules(
 ) -> tuple[list[tuple[Atoms, np.ndarray]], list[tuple[Atoms, np.ndarray]]]:
     """Relaxed molecules of data sets with their bonds: of the training fold, and held out.
 
-    At most `most` of each data set, drawn at random. Molecules that occur in several sets are taken
-    from the first. Raises E3DError as `Dataset` does.
+    At most `most` of each data set, drawn at random, and its largest. Molecules that occur in
+    several sets are taken from the first. Raises E3DError as `Dataset` does.
     """
     from e3d.chemistry import bonding
     from e3d.data.dataset import Dataset
@@ -245,7 +172,9 @@ def training_molecules(
     for path in paths:
         with Dataset(path) as dataset:
             molecules = list(dataset.relaxed())
-        chosen = np.random.default_rng(seed).permutation(len(molecules))[:most]
+        chosen = {*np.random.default_rng(seed).permutation(len(molecules))[:most].tolist()}
+        known = [k for k, one in enumerate(molecules) if fold(one.canonical_smiles) == "train"]
+        chosen |= {*sorted(known, key=lambda k: _heavy(molecules[k].atomic_numbers))[-1:]}
         for molecule in (molecules[k] for k in sorted(chosen)):
             if (smiles := molecule.canonical_smiles) not in seen and len(molecule.bond_classes):
                 seen.add(smiles)

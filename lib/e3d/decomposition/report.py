@@ -15,8 +15,7 @@ from jaxtyping import Float
 
 from e3d.chemistry import bonding
 from e3d.chemistry.structures import Structure
-from e3d.decomposition import domain as domains
-from e3d.decomposition.domain import Domain
+from e3d.decomposition.domain import Domain, fingerprint
 from e3d.decomposition.edges import (
     Decomposition,
     bond_energies,
@@ -24,6 +23,7 @@ from e3d.decomposition.edges import (
     dressed_bond_energies,
 )
 from e3d.decomposition.features import edge_features
+from e3d.decomposition.latent import Latent, directed_pairs, distances, last_layer
 from e3d.decomposition.warnings import warnings_of
 from e3d.decomposition.zeros import Zero, differ, of_atoms, shared_over_bonds, zero_of
 from e3d.errors import E3DError
@@ -128,23 +128,23 @@ def _geometries(structure: Structure) -> list[Atoms]:
     return [structure.atoms, *(Atoms(structure.atoms.numbers, one) for one in others)]
 
 
-def _latents(models: Sequence[Model], domain: Domain | None) -> list[domains.Latent | None]:
+def _latents(models: Sequence[Model], domain: Domain | None) -> list[Latent | None]:
     """What the domain knows of each model, by its fingerprint."""
     if domain is None:
         return [None] * len(models)
-    return [domain.models.get(domains.fingerprint(model)) for model in models]
+    return [domain.models.get(fingerprint(model)) for model in models]
 
 
 def _evaluate(
-    model: Model, geometries: Sequence[Atoms], bonds: np.ndarray, latent: domains.Latent | None
+    model: Model, geometries: Sequence[Atoms], bonds: np.ndarray, latent: Latent | None
 ) -> tuple[list[Decomposition], Float[np.ndarray, " n_bonds"] | None]:
     """Decompositions of all geometries, and how far the bonds of the first are from training."""
     if latent is None or not len(bonds):
         return list(decompose(model, geometries)), None
     edges = list(edge_features(model, geometries))
-    features = domains.last_layer(edges[0], bonds)
-    pairs = domains.directed_pairs(geometries[0].numbers, bonds)
-    return [one.decomposition for one in edges], domains.distances(latent, features, pairs)
+    features = last_layer(edges[0], bonds)
+    pairs = directed_pairs(geometries[0].numbers, bonds)
+    return [one.decomposition for one in edges], distances(latent, features, pairs)
 
 
 def _columns(

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from e3d.chemistry.structures import Structure
-from e3d.decomposition.domain import QUANTILE, Domain
+from e3d.decomposition.domain import Domain
+from e3d.decomposition.latent import QUANTILE
 
 #: Molecules are bound by less than this per atom, in eV; diamond, the strongest solid, by 7.4.
 MOST_PER_ATOM = 10.0
