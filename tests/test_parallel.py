@@ -6,8 +6,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import pytest
 import workers
 from distributed import LocalCluster
 
-from e3d import cluster, files
+from e3d import cluster, files, parallel
 from e3d.cluster import WorkerDied
 from e3d.errors import E3DError
 from e3d.parallel import map_ordered, map_resumable, partial_path
@@ -234,3 +235,22 @@ def test_the_lock_of_a_killed_process_is_free_and_its_results_are_kept(tmp_path:
     assert work(out, *items) == []
     assert out.read_text().splitlines() == ["KEPT", items[1].upper()]
     assert list(out.parent.iterdir()) == [out]
+
+
+class _Client:
+    """A client that runs what is submitted at once."""
+
+    def submit(self, function: Callable[[int], int], item: int, *, pure: bool) -> int:
+        return function(item)
+
+
+@pytest.mark.parametrize("in_turn", [parallel.in_order, parallel.as_they_end])
+def test_results_go_on_when_processes_are_lost(
+    in_turn: Callable[..., Iterator[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = chain([4, 4], repeat(1))
+    monkeypatch.setattr(parallel.cluster, "n_processes", lambda client: next(numbers))
+    monkeypatch.setattr(parallel.cluster, "wait_for", lambda client, futures: list(futures)[:1])
+    monkeypatch.setattr(parallel.cluster, "result", lambda future: future)
+    found = in_turn(_Client(), lambda k: 10 * k, range(20))
+    assert sorted(found) == [10 * k for k in range(20)]

@@ -56,7 +56,8 @@ def in_order(
     remaining = iter(items)
     ahead: deque[Any] = deque()
     while True:
-        room = AHEAD * cluster.n_processes(client) - len(ahead)
+        # fewer processes than before leave less than no room
+        room = max(0, AHEAD * cluster.n_processes(client) - len(ahead))
         ahead.extend(client.submit(function, i, pure=False) for i in islice(remaining, room))
         if not ahead:
             return
@@ -71,7 +72,8 @@ def as_they_end(
     remaining = iter(items)
     running: set[Any] = set()
     while True:
-        room = AHEAD * cluster.n_processes(client) - len(running)
+        # fewer processes than before leave less than no room
+        room = max(0, AHEAD * cluster.n_processes(client) - len(running))
         running |= {client.submit(function, i, pure=False) for i in islice(remaining, room)}
         if not running:
             return
