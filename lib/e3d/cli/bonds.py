@@ -64,6 +64,8 @@ def bonds(
     With --json one molecule is an object and several are a list. A molecule that cannot be used is
     named on standard error; the others are printed, and the exit code is 1.
     """
+    # before NumPy is imported: on small matrices the threads of OpenBLAS only wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from e3d.bde.ensemble import load
 
     kind = {True: "crystal", False: "molecule"}.get(lattice)  # type: ignore[arg-type]
