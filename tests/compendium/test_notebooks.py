@@ -52,6 +52,7 @@ SMALL: dict[str, list[str]] = {
     "21_answer": [],
     "22_bound": ["n_resamples=50"],
     "23_agreement": ["n_resamples=50"],
+    "24_teacher": ["n_resamples=50"],
 }
 
 #: Chapters that take seconds, executed as they are.
