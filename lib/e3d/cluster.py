@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -132,9 +132,16 @@ def connected(n_workers: int, scheduler: str | None = None) -> Iterator[Any]:
         except (OSError, RuntimeError) as error:
             raise _no_cluster(folder, error) from error
         client = stack.enter_context(Client(cluster))
+        stack.callback(_await_restarts, client, n_workers)
         if find_spec("bokeh"):
             print(f"dashboard: {cluster.dashboard_link}", file=sys.stderr)
         yield client
+
+
+def _await_restarts(client: Any, n_workers: int) -> None:
+    """Wait for processes that are just being started anew: Dask cannot close a cluster before."""
+    with suppress(TimeoutError):
+        client.wait_for_workers(n_workers, timeout=PATIENCE)
 
 
 def _no_cluster(folder: str, error: BaseException) -> E3DError:

@@ -39,7 +39,7 @@ def read(path: Path = CALIBRATION) -> dict[str, Any]:
         return {key: content[key] for key in ("models", "tests", "classes", "references")}
     except (ValueError, KeyError, TypeError) as error:
         raise E3DError(
-            f"{path} is no calibration of E3D ({error}); make it again with the stage `answer`"
+            f"{path} is no calibration of E3D ({error}); make it again with the stage `limitations`"
         ) from error
 
 
