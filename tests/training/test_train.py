@@ -13,9 +13,12 @@ import pandas as pd
 import pytest
 import torch
 from ase import Atoms
+from ase.data import atomic_numbers
+from tests.examples import labelled
 
 from e3d.data.dataset import TYPE_NAMES, Dataset
 from e3d.data.split import select
+from e3d.data.writing import write_dataset
 from e3d.decomposition.edges import decompose
 from e3d.errors import E3DError
 from e3d.models.allegro import load_model, untrained
@@ -27,6 +30,7 @@ from e3d.training.loading import FixedLengthSampler, loader
 from e3d.training.settings import Settings
 
 DFT = Path("data/dft-small.h5")
+TYPE_NUMBERS = [atomic_numbers[symbol] for symbol in TYPE_NAMES]
 
 
 def tiny(labels: Path, **changes) -> Settings:
@@ -122,6 +126,24 @@ def test_only_molecules_of_the_elements_asked_for(labels: Path) -> None:
     assert hydrocarbons
     assert {t for types in hydrocarbons for t in types} <= {0, 1}
     assert len(hydrocarbons) < len(geometries(labels))
+
+
+def test_radicals_are_trained_on_only_where_they_are_asked_for(tmp_path: Path) -> None:
+    """The same conformations as without them, and the radicals of the training fold besides."""
+    entries = [labelled(smiles, -1.0) for smiles in ("CCO", "CO", "[CH3]", "C[CH2]", "C[O]")]
+    path = tmp_path / "some.h5"
+    write_dataset(path, entries, level_of_theory="test", provenance="test",
+                  atomic_energies={"H": -13.6, "C": -1030.0, "O": -2042.0})  # fmt: skip
+    of_parity: dict[bool, Counter[int]] = {}
+    for radicals in (False, True):
+        found = SpiceSplit([str(path)], "train", 4.0, radicals=radicals)
+        left_out = set() if radicals else {"unpaired electrons"}
+        assert found.left_out.reasons.keys() == left_out
+        n_electrons = [np.array(TYPE_NUMBERS)[f["atom_types"]].sum() for f in found[:]]
+        of_parity[radicals] = Counter(n % 2 for n in n_electrons)
+    assert not of_parity[False][1]
+    assert of_parity[True][1]
+    assert of_parity[True][0] == of_parity[False][0]
 
 
 def test_files_of_two_zeros_are_not_mixed(labels: Path, tmp_path: Path) -> None:

@@ -139,6 +139,7 @@ class Dataset:
         *,
         strict: bool = True,
         charges: Sequence[int] = (0,),
+        radicals: bool = False,
         gradient_limit: float = GRADIENT_LIMIT,
     ) -> Iterator[Molecule]:
         """Neutral closed-shell molecules of known elements whose geometry has the bonds of their
@@ -146,8 +147,8 @@ class Dataset:
 
         What is passed over is counted and named in `left_out`. strict: a molecule that cannot be
         read and a value that is not finite raise E3DError; otherwise they are left out like the
-        rest. charges: formal charges that are usable, in e (none: any); gradient_limit in
-        hartree/bohr.
+        rest. charges: formal charges that are usable, in e (none: any); radicals: whether
+        molecules with unpaired electrons are usable; gradient_limit in hartree/bohr.
         """
         self.left_out = LeftOut()
         known = {NUMBER_OF_SYMBOL[symbol] for symbol in type_names}
@@ -156,7 +157,7 @@ class Dataset:
             try:
                 fields = self._fields(name)
                 molecule = as_molecule(fields, name)
-                reason, cause = _obstacle(self.path, molecule, known, charges)
+                reason, cause = _obstacle(self.path, molecule, known, charges, radicals)
                 if strict and fields.not_finite and not reason:
                     raise _refusal(self.path, name, fields.not_finite)
             except E3DError as error:
@@ -242,11 +243,16 @@ def _refusal(path: Path, name: str, problems: Sequence[str]) -> E3DError:
 
 
 def _obstacle(
-    path: Path, molecule: Molecule, known: set[int], charges: Sequence[int]
+    path: Path, molecule: Molecule, known: set[int], charges: Sequence[int], radicals: bool
 ) -> tuple[str, str]:
     try:
         return obstacle(
-            molecule.smiles, molecule.atomic_numbers, molecule.positions, known, charges=charges
+            molecule.smiles,
+            molecule.atomic_numbers,
+            molecule.positions,
+            known,
+            charges=charges,
+            radicals=radicals,
         )
     except E3DError as error:
         raise _refusal(path, molecule.name, [str(error)]) from None

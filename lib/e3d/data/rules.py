@@ -40,11 +40,13 @@ def obstacle(
     known: AbstractSet[int],
     *,
     charges: Collection[int] = (0,),
+    radicals: bool = False,
 ) -> tuple[str, str]:
     """Why a molecule is passed over, in general and in particular; both empty if it is used.
 
     numbers (N,); positions (M, N, 3) in Å, some of which may not be finite; known: atomic numbers;
-    charges: formal ones that are used, in e (none: any).
+    charges: formal ones that are used, in e (none: any); radicals: whether molecules with unpaired
+    electrons are used.
     Raises E3DError for a SMILES that is none, or one of other atoms.
     """
     if not len(positions):
@@ -59,7 +61,7 @@ def obstacle(
         return CHARGED, f"{charge:+d}"
     if wrong := contradictions(graph, numbers):
         raise E3DError(f"SMILES {smiles!r}: {wrong[0]}")
-    if is_radical(graph):
+    if not radicals and is_radical(graph):
         return RADICAL, ""
     finite = np.isfinite(positions).all(axis=(1, 2))
     with np.errstate(over="ignore"):  # finite, but out of all range: a misfit

@@ -40,8 +40,8 @@ class SpiceSplit(AtomicDataset):
 
     paths: files of one level of theory; type_names: elements of the model, in the order of its type
     indices; elements: symbols of the only elements that molecules may contain (none: all types);
-    charges, subsets, without_subsets and gradient_limit as in `Selection`. n_conformations: how
-    many are drawn at random (0: all); per_molecule: how many of each molecule (0: any number), from
+    charges, subsets, without_subsets, gradient_limit and radicals as in `Selection`.
+    n_conformations: how many are drawn at random (0: all); per_molecule: how many of each molecule (0: any number), from
     as few molecules as possible. With the same seed, a smaller draw is a subset of a larger one.
     labels: `shuffled` permutes the binding energies per atom among conformations and the forces
     among atoms of the same element, which preserves their scale and distribution and destroys their
@@ -67,13 +67,19 @@ class SpiceSplit(AtomicDataset):
         subsets: Sequence[str] = (),
         without_subsets: Sequence[str] = (),
         gradient_limit: float = GRADIENT_LIMIT,
+        radicals: bool = False,
         atomic_energies: Mapping[str, float] | None = None,
     ):
         super().__init__()
         known = set(type_names)
         wanted = tuple(symbol for symbol in elements or type_names if symbol in known)
         selection = Selection(
-            wanted, tuple(charges), tuple(subsets), tuple(without_subsets), gradient_limit
+            wanted,
+            tuple(charges),
+            tuple(subsets),
+            tuple(without_subsets),
+            gradient_limit,
+            radicals,
         )
         atoms = tuple(sorted(atomic_energies.items())) if atomic_energies else None
         self._frames = _frames(

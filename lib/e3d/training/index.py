@@ -22,7 +22,7 @@ class Selection:
     elements: symbols of the only elements that molecules may contain; charges: formal charges in e
     that they may have (none: any); subsets: names of the only subsets to use (none: all), and
     without_subsets of those to leave out; gradient_limit: largest component of the gradient of a
-    conformation in hartree/bohr.
+    conformation in hartree/bohr; radicals: whether molecules may have unpaired electrons.
     """
 
     elements: tuple[str, ...] = TYPE_NAMES
@@ -30,6 +30,7 @@ class Selection:
     subsets: tuple[str, ...] = ()
     without_subsets: tuple[str, ...] = ()
     gradient_limit: float = GRADIENT_LIMIT
+    radicals: bool = False
 
     def refuses(self, molecule: Molecule) -> str | None:
         """Why a molecule is not used, by its subset; None when it is."""

@@ -104,7 +104,7 @@ def _made(
         bar = tqdm(total=len(dataset), desc=path.name, unit="molecule", disable=not progress)
         usable = dataset.usable(
             selection.elements, strict=False, charges=selection.charges,
-            gradient_limit=selection.gradient_limit,
+            radicals=selection.radicals, gradient_limit=selection.gradient_limit,
         )  # fmt: skip
         with bar:
             for n, molecule in enumerate(usable, 1):

@@ -137,7 +137,7 @@ def _optimizer(settings: Settings) -> dict[str, Any]:
 def _selection(settings: Settings) -> dict[str, Any]:
     """What the data sets are to hold beyond the usual: neutral molecules of the usual elements."""
     usual, chosen = asdict(Settings("")), asdict(settings)
-    names = ("type_names", "charges", "subsets", "without_subsets", "gradient_limit")
+    names = ("type_names", "charges", "subsets", "without_subsets", "gradient_limit", "radicals")
     told = {name: chosen[name] for name in names if chosen[name] != usual[name]}
     plain = {k: list(v) if isinstance(v, tuple) else v for k, v in told.items()}
     atoms = given_zero(settings)

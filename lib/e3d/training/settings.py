@@ -66,6 +66,7 @@ class Settings:
     subsets: tuple[str, ...] = ()
     without_subsets: tuple[str, ...] = ()
     gradient_limit: float = GRADIENT_LIMIT
+    radicals: bool = False
     level_of_theory: str = ""
     atomic_energies: dict[str, float] = field(default_factory=dict)
     n_statistics: int = 0

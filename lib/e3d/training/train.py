@@ -83,7 +83,7 @@ def _prepare_index(settings: Settings, *, progress: bool = False) -> None:
     wanted = tuple(e for e in settings.elements or settings.types if e in settings.types)
     selection = Selection(
         wanted, settings.charges, settings.subsets, settings.without_subsets,
-        settings.gradient_limit,
+        settings.gradient_limit, settings.radicals,
     )  # fmt: skip
     paths = [str(Path(path).resolve()) for path in settings.paths]
     index(paths, selection, given_zero(settings), progress=progress)
