@@ -41,8 +41,9 @@ class SpiceSplit(AtomicDataset):
     paths: files of one level of theory; type_names: elements of the model, in the order of its type
     indices; elements: symbols of the only elements that molecules may contain (none: all types);
     charges, subsets, without_subsets, gradient_limit and radicals as in `Selection`.
-    n_conformations: how many are drawn at random (0: all); per_molecule: how many of each molecule (0: any number), from
-    as few molecules as possible. With the same seed, a smaller draw is a subset of a larger one.
+    n_conformations: how many are drawn at random (0: all); per_molecule: how many of each molecule
+    (0: any number), from as few molecules as possible. With the same seed, a smaller draw is a
+    subset of a larger one.
     labels: `shuffled` permutes the binding energies per atom among conformations and the forces
     among atoms of the same element, which preserves their scale and distribution and destroys their
     relation to the geometry; shuffled labels lie in memory, 24 bytes for each atom of the part.
