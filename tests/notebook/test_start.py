@@ -19,6 +19,7 @@ def test_opened_by_hand_it_works_in_the_root_and_writes_into_a_new_folder(
     assert (ROOT / first).is_dir()
     assert first in capsys.readouterr().out
     for folder in (first, second):
+        (ROOT / folder / "parameters.json").unlink()
         (ROOT / folder).rmdir()
     (ROOT / first).parent.rmdir()
     (ROOT / first).parent.parent.rmdir()

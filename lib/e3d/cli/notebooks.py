@@ -27,9 +27,13 @@ def run(
     ] = None,
 ) -> None:
     """Execute a notebook with other parameters than params.yaml has, into a folder of its own."""
-    from e3d.compendium.execute import run_here
+    from e3d.compendium.execute import find, run_here
+    from e3d.compendium.rendering import write_page
 
-    typer.echo(f"wrote {run_here(notebook, parameter or [], out, like=like)}")
+    folder = run_here(notebook, parameter or [], out, like=like)
+    typer.echo(f"wrote {folder}")
+    typer.echo(f"to read: {write_page(folder / find(notebook).name)}")
+    typer.echo(f"to compare with the published one: e3d diff {folder}")
 
 
 @app.command()

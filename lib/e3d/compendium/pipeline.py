@@ -31,22 +31,23 @@ class Stage:
     """One stage, or one instance NAME@KEY of a group of stages (`foreach`).
 
     notebook: its path; values: parameters that differ from those of the notebook, with their types;
-    inputs: data that it reads, relative to the root, as `dvc.yaml` lists them.
+    inputs, outputs: what it reads of data, and all that it writes, as `dvc.yaml` lists them.
     """
 
     name: str
     notebook: Path
     values: dict[str, Any]
     inputs: tuple[Path, ...]
+    outputs: tuple[Path, ...] = ()
 
 
-def read_stage(target: str) -> Stage:
-    """The stage NAME, or NAME@KEY of a group.
+def read_stage(target: str, root: Path = ROOT) -> Stage:
+    """The stage NAME, or NAME@KEY of a group, in the checkout `root`.
 
     Raises E3DError, with the nearest names that exist, when there is none, when it runs no
     notebook, or when a parameter is unknown to its notebook or has another type.
     """
-    stages, params = _declared()
+    stages, params = _declared(root)
     name, _, key = target.partition("@")
     entry = _pick(name, stages, "stage", PIPELINE.name)
     fields: dict[str, Any] = {}
@@ -60,7 +61,7 @@ def read_stage(target: str) -> Stage:
     notebooks = [text for text in dependencies if text.endswith(".ipynb")]
     if not notebooks:
         raise E3DError(f"stage {name} of {PIPELINE.name} runs no notebook; use `dvc repro {name}`")
-    notebook = ROOT / notebooks[0]
+    notebook = root / notebooks[0]
     known = parameters.defaults(notebook)
     given: dict[str, Any] = {}
     for path in entry.get("params", []):
@@ -68,22 +69,28 @@ def read_stage(target: str) -> Stage:
     given.setdefault("output_dir", "results")
     if key and "run" in known:
         given["run"] = key
-    inputs = [ROOT / text for text in dependencies if text.split("/")[0] in INPUT_FOLDERS]
-    return Stage(target, notebook, parameters.typed(given, known), tuple(inputs))
+    inputs = [root / text for text in dependencies if text.split("/")[0] in INPUT_FOLDERS]
+    names = [_filled(text, fields) for out in entry.get("outs", ())
+             for text in ([out] if isinstance(out, str) else out)]  # fmt: skip
+    outputs = tuple(root / text for text in names)
+    return Stage(target, notebook, parameters.typed(given, known), tuple(inputs), outputs)
 
 
 def stages_of(notebook: Path) -> list[str]:
     """Names of the stages, groups included, that run this notebook."""
-    stages, _ = _declared()
+    stages, _ = _declared(ROOT)
     relative = str(notebook.relative_to(ROOT)) if notebook.is_relative_to(ROOT) else ""
     return [name for name, entry in stages.items()
             if relative in entry.get("do", entry).get("deps", [])]  # fmt: skip
 
 
-def _declared() -> tuple[dict[str, Any], dict[str, Any]]:
+def _declared(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
     try:
-        found = [yaml.load(path.read_text(), Loader=loader) for path in (PIPELINE, PARAMS)]
+        found = [
+            yaml.load(path.read_text(), Loader=loader)
+            for path in (root / PIPELINE.name, root / PARAMS.name)
+        ]
     except (OSError, yaml.YAMLError) as error:
         raise E3DError(f"{PIPELINE.name} or {PARAMS.name} cannot be read: {error}") from None
     return found[0]["stages"], found[1]
