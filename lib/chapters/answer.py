@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+import pandas as pd
 
 from e3d.errors import E3DError
 from e3d.statistics import rounding
@@ -57,6 +60,37 @@ HEADLINE = (
     "interplay.entropy_spearman_barrier",
     "inorganic.o_si_difference_kcal_per_mol",
 )
+
+#: The verdict as a sentence of its own for readers who want no more.
+PLAIN = {"Yes": "yes", "Only in part": "only in part, and not as a number to rely on", "No": "no"}
+#: What chemists call the molecules whose bonds have a reference, by SMILES.
+NAMES = {
+    "[H][H]": "hydrogen", "C": "methane", "CC": "ethane", "C=C": "ethene", "C#C": "acetylene",
+    "c1ccccc1": "benzene", "CN": "methylamine", "C=N": "methanimine", "C#N": "hydrogen cyanide",
+    "CO": "methanol", "COC": "dimethyl ether", "C=O": "formaldehyde", "O=C=O": "CO₂", "O": "water",
+    "N": "ammonia", "NN": "hydrazine", "N=N": "diazene", "N#N": "nitrogen",
+    "OO": "hydrogen peroxide", "NO": "hydroxylamine", "CF": "fluoromethane",
+    "CCl": "chloromethane", "S": "hydrogen sulfide", "CS": "methanethiol", "[SiH4]": "silane",
+    "C[SiH3]": "methylsilane", "[SiH3][SiH3]": "disilane", "O[Si](O)(O)O": "silicic acid",
+    "C[Si](C)(C)O": "trimethylsilanol", "CO[Si](C)(C)C": "methoxytrimethylsilane",
+}  # fmt: skip
+
+
+def named(smiles: str) -> str:
+    """What chemists call a molecule, or its SMILES where no name is known here."""
+    return NAMES.get(smiles, smiles)
+
+
+def label(row: pd.Series) -> str:
+    """What a point of the figure says: molecule, bond, and both energies in kcal/mol.
+
+    row: of the matched table, with `name` and `error` (energy less reference).
+    """
+    reaction = re.sub(
+        r"(?<=[A-Za-z)])\d", lambda digit: chr(0x2080 + int(digit[0])), row["reaction"]
+    )
+    return (f"{row['name']}, bond {row['class']}: {row['emergent_kcal_per_mol']:.0f} kcal/mol, "
+            f"{row['error']:+.0f} against Dₑ ({reaction.replace('->', '→')})")  # fmt: skip
 
 
 def headline(metrics: Mapping[str, Estimate]) -> dict[str, Estimate]:

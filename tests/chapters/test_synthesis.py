@@ -29,7 +29,7 @@ def test_a_claim_quotes_verdicts_and_numbers_with_their_intervals() -> None:
     table = synthesis.claim_table(claims, ACCURACY, words, best="pair")
     assert list(table.columns) == synthesis.COLUMNS
     assert list(table.iloc[0]) == [
-        "A", "no; less", "0.79 [0.75, 0.82]", "pair 0.8", "04_bde", "parity",
+        "A", "no; less", "0.79\u00a0±\u00a00.04", "pair 0.8", "04_bde", "parity",
     ]  # fmt: skip
 
 

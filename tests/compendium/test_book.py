@@ -10,9 +10,10 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, sync_playwright
 
-from e3d.compendium import book
+from e3d.compendium import book, findings, page, records, tables, terms
 from e3d.errors import E3DError
 from e3d.paths import BOOK, ROOT
 
@@ -48,27 +49,46 @@ def browser() -> Iterator[Browser]:
 
 
 def test_the_record_box_tells_what_went_in() -> None:
-    box = book.record_box(RECORD)
-    assert ":class: dropdown" in box
+    box = records.record_box(RECORD)
+    assert box.startswith(":::{dropdown}")
     assert "`abababababab`" in box
     assert "`cdcdcdcdcdcd+changes`" in box
     assert "a\\|b" in box
     assert "12.3 s" in box
 
 
-def test_alternative_text_goes_where_the_book_looks_for_it() -> None:
-    output = nbformat.v4.new_output("display_data", {"image/svg+xml": "<svg/>"})
-    output.metadata = {"image/svg+xml": {"alt": "A figure."}}
-    cell = nbformat.v4.new_code_cell("plot()", outputs=[output])
-    page = book.with_record(nbformat.v4.new_notebook(cells=[cell]), RECORD)
-    assert page.cells[0].metadata["mystnb"]["image"]["alt"] == "A figure."
-    assert page.cells[-1].source == book.record_box(RECORD)
+FINDING = findings.Finding("04", "Off by 25 kcal/mol", ("One.", "Two.", "Three."), "bde/parity")
 
 
-def test_findings_come_first_and_code_is_folded_together() -> None:
+def drawn(**metadata: object) -> nbformat.NotebookNode:
+    output = nbformat.v4.new_output("display_data", {"image/svg+xml": "<svg>a</svg>"})
+    output.metadata = {"image/svg+xml": {"alt": "A figure, of x_1.", **metadata}}
+    return nbformat.v4.new_code_cell("plot()", outputs=[output])
+
+
+def test_a_figure_has_number_caption_and_links_to_what_it_was_drawn_from(tmp_path: Path) -> None:
+    cells = [nbformat.v4.new_markdown_cell("# T"), drawn(figure="bde/parity", data=True), drawn()]
+    made = page.page(
+        nbformat.v4.new_notebook(cells=cells), RECORD, folder=tmp_path, finding=FINDING
+    )
+    assert [cell.cell_type for cell in made.cells] == ["markdown", "code", "markdown", "code",
+                                                       "markdown", "markdown"]  # fmt: skip
+    first, second = made.cells[2].source, made.cells[4].source
+    assert "figures/bde-parity.svg" in first
+    assert ":alt: A figure, of x_1." in first
+    assert "**Figure 04.1.** A figure, of x\\_1." in first
+    assert 'href="results/figures/bde/parity.csv"' in first
+    assert 'href="notebooks/04_bde.ipynb"' in first
+    assert "**Figure 04.2.**" in second
+    assert ".csv" not in second, "no table was filed"
+    assert (tmp_path / "figures" / "bde-parity.svg").read_text() == "<svg>a</svg>"
+    assert made.cells[-1].source == records.record_box(RECORD)
+
+
+def test_findings_come_first_and_code_is_folded_with_what_it_leads_to(tmp_path: Path) -> None:
     new, shown = nbformat.v4, [nbformat.v4.new_output("stream", text="x")]
-    page = book.with_record(new.new_notebook(cells=[
-        new.new_markdown_cell("# Title"),
+    made = page.page(new.new_notebook(cells=[
+        new.new_markdown_cell("# Title\n\n**Question.** Why?"),
         new.new_code_cell("import a"),
         new.new_code_cell("b = 1", metadata={"tags": ["parameters"]}),
         new.new_markdown_cell("## Method"),
@@ -76,26 +96,103 @@ def test_findings_come_first_and_code_is_folded_together() -> None:
         new.new_code_cell("show()", outputs=shown),
         new.new_code_cell("d = 3"),
         new.new_code_cell("say()", outputs=shown, metadata={"tags": ["findings"]}),
-    ]), RECORD)  # fmt: skip
-    sources = [cell.source for cell in page.cells[:-1]]
-    assert sources[:4] == ["# Title", "say()", "import a\n\nb = 1", "## Method"]
-    assert sources[4:] == ["c = 2\n\nshow()", "d = 3"]
-    assert "remove-input" in page.cells[1].metadata.tags
-    assert all("hide-input" in c.metadata.tags for c in page.cells[2:-1] if c.cell_type == "code")
-    assert page.cells[4].outputs == shown
+    ]), RECORD, folder=tmp_path, finding=FINDING, results=["results/bde.csv"])  # fmt: skip
+    top, *sources = (cell.source for cell in made.cells[:-1])
+    parts = ["# 04 · Off by 25", "In short", "- One.", "- Three.", "notebooks/04_bde.ipynb",
+             "results/bde.csv", "Why?"]  # fmt: skip
+    order = [top.index(text) for text in parts]
+    assert order == sorted(order)
+    assert sources == ["say()", "## Method", "import a\n\nb = 1\n\nc = 2\n\nshow()", "d = 3"]
+    assert "remove-input" in made.cells[1].metadata.tags
+    code = [cell for cell in made.cells[2:] if cell.cell_type == "code"]
+    assert all("hide-input" in cell.metadata.tags for cell in code)
+    assert made.cells[3].outputs == shown
 
 
-@pytest.mark.parametrize("missing", ["notebook", "record"])
+def test_cards_say_what_a_chapter_found_and_lead_to_it() -> None:
+    found = findings.Finding("04", "Off by **25**", ("See [this](a.md) & `that`.",), "bde/parity")
+    made = page.cards([("04_bde", found)])
+    assert 'href="04_bde.html"' in made
+    assert 'src="_images/bde-parity.svg"' in made
+    assert "</span> Off by 25<" in made
+    assert "See this &amp; that." in made
+
+
+ENTRY = """
+04_bde:
+  title: "Off by {a.mae:=.0f}"
+  in short: ["{n:.0f} bonds, {bde/aim}", "{ten:.0f}"]
+  while: {"{a.mae:?more|less|open}": more}
+  values:
+    n: {table: t.csv, column: 2 * x, take: sum, where: ok}
+    ten: {metric: a.mae, column: 10 * n}
+"""
+
+
+def written(folder: Path, entry: str = ENTRY) -> Path:
+    (folder / "t.csv").write_text("x,ok\n1,True\n2,True\n9,False\n")
+    metric = {"value": 25.4, "low": 20, "high": 30, "n": 3}
+    (folder / "bde.json").write_text(json.dumps({"a.mae": metric, "verdicts": {"aim": "no"}}))
+    (folder / "findings.yml").write_text(entry)
+    return folder / "findings.yml"
+
+
+def test_findings_are_filled_from_metrics_verdicts_and_tables(tmp_path: Path) -> None:
+    found = findings.read(written(tmp_path), tmp_path)["04_bde"]
+    assert found.heading == "04 · Off by 25"
+    assert found.lines == ("6 bonds, no", "30")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("a.mae:=", "a.renamed:=", r"04_bde: no value for \{a.renamed"),
+        ('}": more}', '}": less}', "says 'less', but it says 'more'"),
+        ("take: sum", "take: guess", "cannot take 'guess'"),
+        ("in short", "short", "needs `title` and `in short`"),
+    ],
+)
+def test_a_finding_that_its_results_do_not_bear_out_is_an_error(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    assert old in ENTRY
+    with pytest.raises(E3DError, match=message):
+        findings.read(written(tmp_path, ENTRY.replace(old, new)), tmp_path)
+
+
+def test_cells_of_a_wide_table_know_their_column_and_no_header_is_empty() -> None:
+    soup = BeautifulSoup("<table><thead><tr><th></th><th colspan=2>x</th><th>y</th></tr><tr>"
+                         "<th></th><th>a</th><th>b</th><th></th></tr></thead><tbody><tr><th>r</th><td>1</td>"
+                         "<td>2</td><td>3</td></tr></tbody></table>", "html.parser")  # fmt: skip
+    tables.finish(soup.table)
+    assert [cell["data-label"] for cell in soup.select("tbody td")] == ["x a", "x b", "y"]
+    assert all(cell.get_text() for cell in soup.find_all("th"))
+
+
+def test_terms_are_linked_where_they_are_first_used() -> None:
+    soup = BeautifulSoup("<article><h1>Edges</h1><p>Two edges, an edge and <code>edge</code>.</p>"
+                         "<p>An edge energy.</p></article>", "html.parser")  # fmt: skip
+    known = {"edge energy": ("term-edge-energy", "b"), "edge": ("term-edge", "a")}
+    terms.link(soup, known)
+    assert [(a["href"], a.string) for a in soup.select("a.term")] == [
+        ("glossary.html#term-edge", "edges"), ("glossary.html#term-edge-energy", "edge energy"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", ["notebook", "record", "finding"])
 def test_a_chapter_without_notebook_or_record_stops_the_build(tmp_path: Path, missing: str) -> None:
-    for folder in ("pages", "executed", "records"):
+    for folder in ("pages", "executed", "records", "results"):
         (tmp_path / folder).mkdir()
     (tmp_path / "pages" / "_toc.yml").write_text("format: jb-book\nroot: 04_bde\n")
+    (tmp_path / "pages" / "findings.yml").write_text("")
     if missing != "notebook":
         nbformat.write(nbformat.v4.new_notebook(), tmp_path / "executed" / "04_bde.ipynb")
     if missing != "record":
         (tmp_path / "records" / "bde.json").write_text(json.dumps(RECORD))
     with pytest.raises(E3DError, match="chapter '04_bde'"):
-        book.assemble(*(tmp_path / f for f in ("source", "pages", "executed", "records")))
+        book.assemble(
+            *(tmp_path / f for f in ("source", "pages", "executed", "records", "results"))
+        )
 
 
 @built
@@ -104,8 +201,8 @@ def test_no_page_or_style_needs_the_network() -> None:
     loads = re.compile(
         rf"<(?:script|img|iframe|source)\b[^>]*\bsrc={outside}|<link\b[^>]*\bhref={outside}"
     )
-    for page in HTML.rglob("*.html"):
-        assert not (found := loads.search(page.read_text())), f"{page.name}: {found.group(0)}"
+    for path in HTML.rglob("*.html"):
+        assert not (found := loads.search(path.read_text())), f"{path.name}: {found.group(0)}"
     for style in HTML.rglob("*.css"):
         remote = re.search(r"(?:url\(|@import)\s*[\"']?(?:https?:)?//", style.read_text())
         assert not remote, f"{style.name}: {remote.group(0)}"

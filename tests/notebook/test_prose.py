@@ -13,7 +13,7 @@ METRICS = {
 
 
 def test_an_estimate_is_written_with_its_interval() -> None:
-    assert filled("ε: {order.bits:.2f} bits", METRICS) == "ε: 0.41 [0.40, 0.43] bits"
+    assert filled("ε: {order.bits:.2f} bits", METRICS) == "ε: 0.41\u00a0±\u00a00.01 bits"
     assert filled("{order.bits:=.3f}", METRICS) == "0.412"
     assert filled("{single:.1f}", METRICS) == "3.0"
 

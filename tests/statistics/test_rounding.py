@@ -60,10 +60,25 @@ def test_wording_says_what_the_interval_supports(
 
 
 def test_estimates_are_spelled_with_their_intervals() -> None:
-    assert rounding.spelled(estimate(-0.1, 0.1), 2) == "0.00 [-0.10, 0.10]"
+    assert rounding.spelled(estimate(-0.1, 0.1), 2) == "0.00\u00a0±\u00a00.10"
     assert rounding.spelled(intervals.estimate([0.5], n_resamples=5)) == "0.500"
     row = pd.DataFrame([estimate(-0.1, 0.1)]).iloc[0]
-    assert rounding.spelled(row, 1) == "0.0 [-0.1, 0.1]"
+    assert rounding.spelled(row, 1) == "0.0\u00a0±\u00a00.1"
+
+
+@pytest.mark.parametrize(
+    ("ends", "spec", "expected"),
+    [
+        ((0.8, 0.13, 4.97), ".2f", "0.80 (0.13\u00a0to\u00a04.97)"),  # not alike on both sides
+        ((0.03, 0.001, 0.058), ".2f", "0.03 (0.00\u00a0to\u00a00.06)"),  # ± 0.03 would include zero
+        ((25.43, 19.72, 31.74), "+.0f", "+25\u00a0±\u00a06"),
+        ((0.72, 0.66, 0.78), ".0%", "72%\u00a0±\u00a06%"),
+    ],
+)
+def test_a_half_width_is_written_only_where_it_does_not_mislead(
+    ends: tuple[float, float, float], spec: str, expected: str
+) -> None:
+    assert rounding.ranged(*ends, spec) == expected
 
 
 @pytest.mark.parametrize("found", [None, np.nan, estimate(0.0, 1.0, value=np.nan)])
@@ -74,7 +89,7 @@ def test_a_dash_stands_for_a_missing_number(found: intervals.Estimate | float | 
 def test_many_estimates_become_the_cells_of_a_table() -> None:
     found = {("a", "x"): estimate(0.1, 0.2, 0.15), ("b", "y"): estimate(None, None)}
     table = rounding.spelled_all(found, 2).unstack()
-    assert table.loc["a", "x"] == "0.15 [0.10, 0.20]"
+    assert table.loc["a", "x"] == "0.15\u00a0±\u00a00.05"
     assert table.loc["b", "y"] == "0.00"
     assert pd.isna(table.loc["a", "y"])
 

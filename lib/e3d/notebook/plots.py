@@ -1,10 +1,11 @@
 """Figures: one theme, functions that take and return Axes, and `show`, which files and displays.
 
-Everything is drawn on white, so that a figure reads the same in light and in dark mode.
+Everything is drawn on white; in dark mode the book inverts lightness, not hues.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,17 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from numpy.typing import ArrayLike
 
 from e3d import files
 from e3d.errors import E3DError
 
 MM_PER_INCH = 25.4
+PX_PER_POINT = 96 / 72
+#: Begins the identifier of a point that has a name, see `named_points`.
+_NAME = "name:"
+_NAMED = re.compile(rf'<g id="{_NAME}([^"]*)">')
 #: Colour, marker and legend text of each null, everywhere the same.
 NULLS: dict[str, tuple[str, str, str]] = {
     "untrained": ("#949494", "x", "untrained weights"),
@@ -84,7 +90,7 @@ def show(
     """Display a figure as SVG with alternative text, and file the numbers that it was drawn from.
 
     `data` goes to `<output_dir>/figures/<name>.csv`. The figure is closed. The alternative text is
-    in the metadata of the output; the book copies it to the image.
+    in the metadata of the output, with the name; the book makes a numbered caption of them.
 
     Raises E3DError without alternative text, or when the table cannot be written.
     """
@@ -98,19 +104,39 @@ def show(
     display(
         {"image/svg+xml": svg(fig), "text/plain": alt},
         raw=True,
-        metadata={"image/svg+xml": {"alt": alt}},
+        metadata={"image/svg+xml": {"alt": alt, "figure": name, "data": data is not None}},
     )
     plt.close(fig)
 
 
 def svg(fig: Figure) -> str:
-    """SVG text of a figure, the same for the same figure: no date, fixed identifiers."""
+    """SVG text of a figure, the same for the same figure: no date, fixed identifiers.
+
+    Points drawn by `named_points` carry their names as titles, which browsers show; the attribute
+    `data-text-px` of the root is the size of the smallest text in CSS pixels.
+    """
     from io import StringIO
 
     buffer = StringIO()
     with plt.rc_context({"svg.hashsalt": "e3d"}):
         fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
+    texts = [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip()]
+    smallest = min((text.get_fontsize() for text in texts), default=10.0) * PX_PER_POINT
+    drawn = buffer.getvalue().replace("<svg ", f'<svg data-text-px="{smallest:.1f}" ', 1)
+    return _NAMED.sub(r'<g class="point"><title>\1</title>', drawn)
+
+
+def named_points(ax: Axes, x: ArrayLike, y: ArrayLike, names: Iterable[str], **style: Any) -> Axes:
+    """Points that say their name when a reader of the book points at them; x, y (n,), names (n,).
+
+    `style` goes to `Axes.plot`; a `label` appears once in the legend.
+    """
+    label = style.pop("label", None)
+    points = zip(np.asarray(x, dtype=float), np.asarray(y, dtype=float), names, strict=True)
+    for k, (at_x, at_y, name) in enumerate(points):
+        (point,) = ax.plot([at_x], [at_y], ls="none", label=None if k else label, **style)
+        point.set_gid(f"{_NAME}{name}")
+    return ax
 
 
 def parity(

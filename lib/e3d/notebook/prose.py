@@ -35,17 +35,16 @@ class _Prose(string.Formatter):
             return rounding.compared_with_zero(value, more=more, less=less, same=same)  # type: ignore[arg-type]
         if format_spec.startswith("="):
             return format(value["value"], format_spec[1:])
-        text = format(value["value"], format_spec)
         if value.get("low") is None or value.get("high") is None:
-            return text
-        return f"{text} [{value['low']:{format_spec}}, {value['high']:{format_spec}}]"
+            return format(value["value"], format_spec)
+        return rounding.ranged(value["value"], value["low"], value["high"], format_spec)
 
 
 def filled(template: str, *sources: Mapping[str, Any], **values: Any) -> str:
     """The template with every `{key:format}` replaced.
 
     Keys are looked up in `values`, then in the sources (dictionaries of metrics; keys may hold
-    dots). An estimate (value, low, high, n) is written with its interval, `0.41 [0.38, 0.44]`;
+    dots). An estimate (value, low, high, n) is written with its interval, `0.41 ± 0.03`;
     after `=`, as in `{key:=.2f}`, its value alone; after `?`, as in `{key:?more|less|same}`, the
     wording that its interval supports: above zero, below, or neither.
 

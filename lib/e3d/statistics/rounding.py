@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -11,6 +12,8 @@ import pandas as pd
 from e3d.statistics.intervals import Estimate
 
 _Results = TypeVar("_Results", pd.DataFrame, dict)
+#: A space at which no line breaks.
+_TIGHT = "\N{NO-BREAK SPACE}"
 #: Stands for a missing number.
 NOTHING = "–"
 
@@ -43,17 +46,41 @@ def _rounded_entry(entry: Any, digits: int, decimals: int) -> Any:
 
 
 def spelled(found: Estimate | pd.Series | float | None, decimals: int = 3) -> str:
-    """An estimate as text, "0.412 [0.398, 0.425]", or the value alone where it has no interval.
+    """An estimate as text, "0.412 ± 0.014" (see `ranged`), or the value alone without an interval.
 
     found: an estimate, or a row of a table with the same keys. A dash for anything else, such as
     the NaN of a missing entry, and for a value that is not finite.
     """
     if not isinstance(found, Mapping | pd.Series) or not np.isfinite(found["value"]):
         return NOTHING
-    text = f"{found['value']:.{decimals}f}"
     if pd.isna(found["low"]) or pd.isna(found["high"]):
-        return text
-    return f"{text} [{found['low']:.{decimals}f}, {found['high']:.{decimals}f}]"
+        return f"{found['value']:.{decimals}f}"
+    return ranged(found["value"], found["low"], found["high"], f".{decimals}f")
+
+
+def ranged(value: float, low: float, high: float, spec: str) -> str:
+    """A value with its interval, in a form that does not break over lines.
+
+    "0.79 ± 0.04" with the wider half-width where both, as printed with the format `spec`, are alike
+    within a tenth or one last digit and the interval so written excludes zero if the true one does;
+    "0.80 (0.13 to 4.97)" where that would mislead.
+    """
+    digits = _decimals(spec)
+    down, up = (
+        side if digits is None else round(side, digits) for side in (value - low, high - value)
+    )
+    wider, digit = max(down, up), 0.0 if digits is None else 10.0**-digits
+    alike = abs(up - down) <= max(0.1 * wider, digit) * (1 + 1e-9)
+    hides_sign = (low > 0 or high < 0) and wider >= abs(value)
+    if alike and not hides_sign:
+        return f"{value:{spec}}{_TIGHT}±{_TIGHT}{wider:{spec.replace('+', '')}}"
+    return f"{value:{spec}} ({low:{spec}}{_TIGHT}to{_TIGHT}{high:{spec}})"
+
+
+def _decimals(spec: str) -> int | None:
+    """Decimal places of a number that a format such as ".2f" or ".0%" prints, if it fixes them."""
+    found = re.search(r"\.(\d+)([f%])", spec)
+    return None if found is None else int(found[1]) + (2 if found[2] == "%" else 0)
 
 
 def spelled_all(found: Mapping[Any, Estimate], decimals: int = 3) -> pd.Series:
