@@ -14,11 +14,6 @@ from typing import Any
 
 from e3d.decomposition.text import KINDS, errors
 
-#: Of the drawing: radii in Å, colours of the elements, and of weak to strong bonds (viridis).
-RADII = {"H": 0.6, "C": 0.95, "N": 0.9, "O": 0.88, "F": 0.82, "Si": 1.3, "S": 1.2, "Cl": 1.15}
-FILLS = {"H": "#ffffff", "C": "#9a9a9a", "N": "#8fa8ff", "O": "#ff8078", "F": "#a5e36b",
-         "Si": "#e6c79c", "S": "#f5de5b", "Cl": "#6fd96f"}  # fmt: skip
-SHADES = [[72, 24, 106], [62, 74, 137], [38, 130, 142], [53, 183, 121], [220, 227, 25]]
 #: Heading, unit, key of a row, decimals. Numbers alone; a column that is empty is left out.
 _COLUMNS = (
     ("length", "Å", "length_A", 3), ("bare", "kcal/mol", "bde_kcal_per_mol", 1),
@@ -31,14 +26,22 @@ _COLUMNS = (
 def page(reports: Sequence[dict[str, Any]], *, title: str = "Bond energies") -> str:
     """HTML of reports of `bond_report`, with references or without, in their order."""
     data = [_drawing(report) for report in reports]
-    drawn = {"__RADII__": RADII, "__FILLS__": FILLS, "__SHADES__": SHADES, "__DATA__": data}
-    filled = {key: _json(value) for key, value in drawn.items()}
-    filled |= {"__TITLE__": escape(title), "__BODY__": "\n".join(map(_section, reports))}
+    filled = {
+        "__TITLE__": escape(title),
+        "__BODY__": "\n".join(map(_section, reports)),
+        "__VIEW__": view_script(),
+        "__DATA__": inert_json(data),
+    }
     html = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     parts = html.split("__")  # placeholders are replaced once, never inside what they brought
     return "".join(
         filled.get(f"__{part}__", part) if k % 2 else part for k, part in enumerate(parts)
     )
+
+
+def view_script() -> str:
+    """JavaScript that draws molecules: it defines `moleculeView`."""
+    return resources.files(__package__).joinpath("molecule.js").read_text(encoding="utf-8")
 
 
 def _drawing(report: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +55,7 @@ def _drawing(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _json(value: Any) -> str:
+def inert_json(value: Any) -> str:
     """JSON that stays inert inside a script element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -1,0 +1,1 @@
+"""The molecules that the book's explorer shows."""
