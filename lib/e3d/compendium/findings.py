@@ -95,7 +95,9 @@ def _metrics(results: Path) -> dict[str, Any]:
     known: dict[str, Any] = {}
     for path in sorted(results.glob("*.json")):
         found = json.loads(path.read_text())
-        verdicts = found.get("verdicts", {}) if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            continue  # data, no metrics
+        verdicts = found.get("verdicts", {})
         known |= {f"{path.stem}/{name}": text for name, text in verdicts.items()}
         known |= {k: v for k, v in found.items() if isinstance(v, dict) and "value" in v}
     return known

@@ -20,7 +20,8 @@ def finish(table: Tag) -> None:
             cell.name = "td"
     if len(labels) < WIDE:
         return
-    table["class"] = [*table.get_attribute_list("class"), "cards-when-narrow"]
+    classes = [name for name in table.get_attribute_list("class") if name]
+    table["class"] = " ".join([*classes, "cards-when-narrow"])
     for row in table.select("tbody tr"):
         cells = row.find_all(["th", "td"], recursive=False)
         for cell, label in zip(reversed(cells), reversed(labels), strict=False):
@@ -34,7 +35,7 @@ def _labels(table: Tag) -> list[str]:
     for row in table.select("thead tr"):
         place = 0
         for cell in row.find_all(["th", "td"], recursive=False):
-            for _ in range(int(str(cell.get("colspan", 1)))):
+            for _ in range(int(str(cell.get("colspan", "1")))):
                 if place == len(columns):
                     columns.append([])
                 columns[place].append(cell.get_text(" ", strip=True))

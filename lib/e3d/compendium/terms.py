@@ -10,6 +10,8 @@ from bs4 import BeautifulSoup, NavigableString, Tag
 #: Elements in which a term is not linked.
 _LEFT = {"a", "code", "pre", "h1", "h2", "h3", "h4", "script", "style", "svg", "summary", "title",
          "th", "button", "mjx-container"}  # fmt: skip
+#: Terms that are also words of everyday English, in which they are no terms.
+_EVERYDAY = {"bound", "run", "stage", "transition", "centre", "headline"}
 
 
 def read(page: Path) -> dict[str, tuple[str, str]]:
@@ -25,7 +27,7 @@ def read(page: Path) -> dict[str, tuple[str, str]]:
         definition = term.find_next("dd")
         said = " ".join(definition.get_text(" ", strip=True).split()) if definition else ""
         for name in term.find_all(string=True, recursive=False):
-            if name.strip():
+            if name.strip() and name.strip().lower() not in _EVERYDAY:
                 found[name.strip().lower()] = (str(term["id"]), said)
     return dict(sorted(found.items(), key=lambda item: -len(item[0])))
 
