@@ -15,9 +15,13 @@ test: environment
 pull: environment
 	$(BIN)/dvc pull
 
-# make run NB=05_entropy P="bin_width_eV=0.05 n_resamples=200"
+# make run NB=05_entropy P="bin_width_eV=0.05 n_resamples=200"; both reach the shell as data alone
+unexport NB P
+run: export E3D_NOTEBOOK = $(value NB)
+run: export E3D_PARAMETERS = $(value P)
 run: pull
-	$(BIN)/e3d run $(NB) $(foreach p,$(P),-p $(p))
+	@set -f; for p in $$E3D_PARAMETERS; do set -- "$$@" -p "$$p"; done; \
+	    $(BIN)/e3d run "$$@" -- "$$E3D_NOTEBOOK"
 
 # ratios into bench/results.json, on an otherwise idle machine; a smaller version: BENCH=--quick
 bench: pull

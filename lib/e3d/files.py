@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -62,6 +63,34 @@ def replacing(target: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
         raise WriteError(target, error.strerror or str(error)) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(target: str | Path) -> Iterator[Path]:
+    """Yield the path of a folder that the body makes, and that `target` becomes as a whole.
+
+    The old folder stays until then, and for good when the body raises. A process that ended between
+    the two renames leaves the old folder beside the target; the next call puts it back.
+
+    Raises WriteError when the target cannot be written, E3DError when another process writes it.
+    """
+    target = Path(target)
+    new, old = (target.with_name(f".{target.name}.{end}") for end in ("new", "old"))
+    with locked(target):
+        try:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            for left_over in (new, old):
+                shutil.rmtree(left_over, ignore_errors=True)
+            yield new
+            if target.exists():
+                target.rename(old)
+            new.rename(target)
+        except OSError as error:
+            raise WriteError(target, error.strerror or str(error)) from error
+        finally:
+            for left_over in (new, old) if target.exists() else (new,):
+                shutil.rmtree(left_over, ignore_errors=True)
 
 
 def publish(temporary: Path, target: Path, *, overwrite: bool) -> None:

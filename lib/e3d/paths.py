@@ -18,3 +18,8 @@ PIPELINE: Path = ROOT / "dvc.yaml"
 PARAMS: Path = ROOT / "params.yaml"
 #: Executed notebooks that the book is built from.
 EXECUTED: Path = BOOK / "executed"
+
+
+def shown(path: Path) -> str:
+    """A path as people in the root of the checkout write it."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

@@ -1,14 +1,18 @@
 """`e3d run`: names and types of parameters, byte-identical copies, and what a failure leaves."""
 
+import errno
 import json
+import subprocess
 import sys
 from pathlib import Path
 
 import nbformat
 import pytest
+from nbclient.exceptions import DeadKernelError
+from zmq import ZMQError
 
 from e3d import paths
-from e3d.compendium import execute, parameters
+from e3d.compendium import execute, kernel, parameters
 from e3d.errors import E3DError
 
 CELL = """
@@ -196,10 +200,84 @@ def test_a_missing_input_is_one_line_that_says_make_pull(notebook: Path, tmp_pat
         execute.execute(notebook, {}, None, name="missing", inputs=[missing])
 
 
-@pytest.mark.parametrize("folder", ["results/mine", "checkpoints", "notebooks", "book/executed"])
-def test_folders_of_the_pipeline_are_never_written(notebook: Path, folder: str) -> None:
-    with pytest.raises(E3DError, match="belongs to the pipeline"):
-        execute.run_here(notebook, [], paths.ROOT / folder)
+@pytest.mark.parametrize(
+    "folder",
+    ["results/mine", "checkpoints", "notebooks", "book/executed", ".git", ".git/hooks", "lib/e3d",
+     "remote", ".venv", ".", "..", "/", "/etc", "~", "runs/../lib", "data/../.dvc"],
+)  # fmt: skip
+def test_folders_of_others_are_never_written(notebook: Path, folder: str) -> None:
+    with pytest.raises(E3DError, match=r"belongs to the pipeline|more than one run"):
+        execute.run_here(notebook, [], paths.ROOT / Path(folder).expanduser())
+
+
+@pytest.mark.parametrize(
+    "target", ["emergence@/../../../x", "emergence@", "study@../../x", "study", "../emergence", "",
+               "data/../../x"]
+)  # fmt: skip
+def test_a_stage_is_one_of_the_pipeline_or_nothing_is_written(target: str, tmp_path: Path) -> None:
+    with pytest.raises(E3DError):
+        execute.run_stage(target)
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "x"), "No space left on device; free space"),
+        (OSError(errno.EMFILE, "x"), "Too many open files; .*ulimit"),
+        (ZMQError(errno.EMFILE), "Too many open files; .*ulimit"),
+        (RuntimeError("Kernel died before replying to kernel_info"), "could not be started"),
+        (MemoryError(), "could not be started"),
+        (DeadKernelError("x"), "its process died"),
+        (nbformat.ValidationError("a\nb"), "cannot be executed"),
+    ],
+)
+def test_what_happens_to_a_kernel_is_one_line(
+    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, told: str
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(kernel.papermill, "execute_notebook", fails)
+    with pytest.raises(E3DError, match=told) as caught:
+        execute.run_here(notebook, [], tmp_path / "out")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"nbformat": 99}, {"nbformat": "x"}, {"cells": {}}, {"cells": [3]}, {"metadata": []}, None],
+)
+def test_other_formats_of_notebooks_are_one_line(notebook: Path, change: dict | None) -> None:
+    content = json.loads(notebook.read_text())
+    notebook.write_text(json.dumps([1] if change is None else content | change))
+    with pytest.raises(E3DError, match="is not a notebook") as caught:
+        execute.run_here(notebook)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_kernel_that_ends_at_once_without_a_home(
+    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops = "import os, sys\nif 'ipykernel_launcher' in sys.orig_argv: os._exit(3)\n"
+    (tmp_path / "sitecustomize.py").write_text(stops)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("HOME", "/proc/1/nowhere")
+    with pytest.raises(E3DError, match="could not be started: Kernel died"):
+        execute.run_here(notebook, [], tmp_path / "out")
+
+
+def test_make_run_hands_names_and_parameters_over_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "e3d").write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
+    (tmp_path / "e3d").chmod(0o755)
+    evil = ["x; echo ran", "$(shell echo ran)", "`echo ran`", "x' y", "--help", "*"]
+    for name in evil:
+        values = f"a=1 b={name.replace(' ', '')}"
+        done = subprocess.run(
+            ["make", "run", "-s", "-o", "pull", f"BIN={tmp_path}", f"NB={name}", f"P={values}"],
+            cwd=paths.ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == f"[run][-p][a=1][-p][{values.split()[1]}][--][{name}]"
 
 
 def test_a_notebook_is_never_replaced_by_its_executed_copy(notebook: Path) -> None:

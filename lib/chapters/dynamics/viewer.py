@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from html import escape
 from importlib import resources
 from typing import Any
 
@@ -64,7 +65,7 @@ def trajectory_html(
         "always": always_drawn,
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    filled = {"__NAME__": name, "__TITLE__": title, "__ALT__": alt, "__DATA__": text}
+    filled = {"__NAME__": name, "__TITLE__": escape(title), "__ALT__": escape(alt), "__DATA__": text}
     html = resources.files(__package__).joinpath("viewer.html").read_text(encoding="utf-8").rstrip()
     for key, value in filled.items():
         html = html.replace(key, value)

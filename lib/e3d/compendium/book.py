@@ -15,7 +15,8 @@ import nbformat
 import yaml
 from sphinx_external_toc.parsing import parse_toc_yaml
 
-from e3d.compendium import findings, finish, page, records
+from e3d import files
+from e3d.compendium import explorer, findings, finish, page, records
 from e3d.compendium.findings import Finding
 from e3d.errors import E3DError
 from e3d.paths import BOOK, EXECUTED, PIPELINE, PROVENANCE, RESULTS
@@ -38,12 +39,24 @@ def build(
     that the pipeline executed; recorded: their run records; results: what they found, which the
     book offers for download.
 
-    Raises E3DError when a chapter, its record or its finding is missing, or the build gives any
-    warning.
+    Raises E3DError when a chapter, its record or its finding is missing, another process builds
+    it, or the build gives any warning; the book that was there then stays.
     """
-    source, html = out / "_build" / "source", out / "_build" / "html"
-    assemble(source, pages, executed, recorded, results)
-    shutil.rmtree(html, ignore_errors=True)
+    html, work = out / "_build" / "html", out / "_build" / "work"
+    with files.replacing_folder(html) as new:
+        assemble(work / "source", pages, executed, recorded, results)
+        made = _rendered(work / "source", work)
+        finish.finish(made)
+        _offer_files(made, chapters(pages / "_toc.yml"), executed, results)
+        (made / ".nojekyll").touch()  # GitHub Pages: folders that begin with _ are served too
+        made.rename(new)
+        shutil.rmtree(work)
+    return html / "index.html"
+
+
+def _rendered(source: Path, out: Path) -> Path:
+    """The folder of HTML that Jupyter Book makes of `source`. Raises E3DError when it warns."""
+    shutil.rmtree(out / "_build", ignore_errors=True)
     jupyter_book = Path(sys.executable).with_name("jupyter-book")
     options = ["--path-output", str(out), "--warningiserror", "--keep-going", "--quiet"]
     done = subprocess.run(
@@ -54,10 +67,7 @@ def build(
     )
     if done.returncode != 0:
         raise E3DError(f"the book does not build:\n{done.stdout}{done.stderr}")
-    finish.finish(html)
-    _offer_files(html, chapters(pages / "_toc.yml"), executed, results)
-    (html / ".nojekyll").touch()  # GitHub Pages: folders that begin with _ are to be served too
-    return html / "index.html"
+    return out / "_build" / "html"
 
 
 def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results: Path) -> None:
@@ -71,6 +81,8 @@ def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results:
     by_notebook = records.by_notebook(recorded)
     found = findings.read(pages / FINDINGS, results)
     written = _written_by_stage()
+    if (source / f"{explorer.PAGE}.md").exists():
+        explorer.write(source, results)
     for chapter in chapters(pages / "_toc.yml"):
         if (source / f"{chapter}.md").exists():
             continue
@@ -87,10 +99,12 @@ def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results:
                 f"chapter {chapter!r} does not say what it found: give it an entry in "
                 f"{pages / FINDINGS}, or a cell tagged `in-short`"
             )
-        files = [
+        tables = [
             path for path in written.get(record["name"], []) if (results.parent / path).is_file()
         ]
-        made = page.page(notebook, record, folder=source, finding=found.get(chapter), results=files)
+        made = page.page(
+            notebook, record, folder=source, finding=found.get(chapter), results=tables
+        )
         _insert_cards(made, pages / "_toc.yml", found)
         nbformat.write(made, source / name)
 

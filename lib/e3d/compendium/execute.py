@@ -15,30 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import papermill
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
 
 from e3d import files
-from e3d.compendium import parameters, pipeline, provenance
+from e3d.compendium import harmless, kernel, parameters, pipeline, provenance
 from e3d.errors import E3DError
 from e3d.notebook.start import new_folder
-from e3d.paths import EXECUTED, NOTEBOOKS, PROVENANCE, ROOT, RUNS
+from e3d.paths import EXECUTED, NOTEBOOKS, PROVENANCE, ROOT, RUNS, shown
 
 #: Where an object lay in memory, in its text: `<Styler at 0x7f…>`.
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+(?=>)")
 #: The random id that pandas gives a styled table.
 _TABLE_ID = re.compile(r"\bT_[0-9a-f]{5}(?![0-9a-f])")
-#: Folders of the checkout that a run of one's own may not write into.
+#: Folders of the checkout that a run of one's own may not write into; nor into hidden ones.
 RESERVED = (
     *pipeline.INPUT_FOLDERS,
-    "provenance",
+    "bench",
     "book",
-    "notebooks",
+    "external",
     "lib",
+    "notebooks",
+    "provenance",
+    "remote",
     "tests",
-    ".git",
-    ".dvc",
 )
 
 
@@ -85,10 +83,9 @@ def run_here(
     assigned = parameters.coerce(parameters.split(assignments), known)
     published = _published(notebook, like)
     out = Path(out or assigned.get("output_dir") or new_folder(notebook.stem)).resolve()
-    if out == notebook.parent or any(out.is_relative_to(ROOT / folder) for folder in RESERVED):
-        raise E3DError(f"{out} belongs to the pipeline or the notebook; choose another folder")
+    _refuse_reserved(out, notebook)
     _make_writable(out)
-    values = published | assigned | {"output_dir": _shown(out)}
+    values = published | assigned | {"output_dir": shown(out)}
     inputs = _named_inputs({**known, **values})
     name = f"{notebook.stem}-{out.name}"
     seconds = execute(notebook, values, out / notebook.name, name=name, inputs=inputs)
@@ -99,6 +96,15 @@ def run_here(
     return out
 
 
+def _refuse_reserved(out: Path, notebook: Path) -> None:
+    """Raise E3DError when a run into `out` would write among files that are not its own."""
+    inside = out.relative_to(ROOT).parts[0] if out != ROOT and out.is_relative_to(ROOT) else ""
+    if out == notebook.parent or inside in RESERVED or inside.startswith("."):
+        raise E3DError(f"{out} belongs to the pipeline or the notebook; choose another folder")
+    if ROOT.is_relative_to(out) or Path.home().is_relative_to(out) or len(out.parts) < 3:
+        raise E3DError(f"{out} holds more than one run; choose a folder of its own, as runs/mine")
+
+
 def _published(notebook: Path, like: str | None) -> dict[str, Any]:
     """Values of `params.yaml` for a notebook: those of `like`, or of its only stage."""
     stages = pipeline.stages_of(notebook)
@@ -106,7 +112,7 @@ def _published(notebook: Path, like: str | None) -> dict[str, Any]:
         return pipeline.read_stage(stages[0]).values if len(stages) == 1 else {}
     stage = pipeline.read_stage(like)
     if stage.notebook != notebook:
-        raise E3DError(f"stage {like} runs {_shown(stage.notebook)}, not {_shown(notebook)}")
+        raise E3DError(f"stage {like} runs {shown(stage.notebook)}, not {shown(notebook)}")
     return stage.values
 
 
@@ -145,35 +151,15 @@ def execute(
     missing = [path for path in inputs if not path.exists()]
     if missing:
         raise E3DError(
-            f"{notebook.name}: {_shown(missing[0])} is missing; `make pull` fetches data, "
+            f"{notebook.name}: {shown(missing[0])} is missing; `make pull` fetches data, "
             "labels and checkpoints, `make book` makes what follows from them"
         )
     if target is not None:
         _make_writable(target.parent)
     working = RUNS / "failed" / f"{name.replace(os.sep, '-')}.ipynb"
     _make_writable(working.parent)
-    os.environ.setdefault("PYTHONHASHSEED", "0")
-    # one thread: faster for small molecules, and sums come out the same on any number of cores
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     start = time.perf_counter()
-    try:
-        executed = papermill.execute_notebook(
-            notebook,
-            working,
-            values,
-            kernel_name="python3",
-            language="python",
-            cwd=ROOT,
-            coalesce_streams=True,
-            extra_arguments=["--log-level=CRITICAL"],  # the kernel's own log is not the reader's
-        )
-    except PapermillExecutionError as error:
-        raise E3DError(_explain(notebook, error, working)) from None
-    except DeadKernelError:
-        raise E3DError(
-            f"{notebook.name}: its process died, perhaps for lack of memory "
-            f"(unfinished copy: {_shown(working)})"
-        ) from None
+    executed = kernel.executed(notebook, working, values)
     if target is not None:
         with files.replacing(target) as temporary:
             nbformat.write(strip_run_metadata(executed), temporary)
@@ -185,7 +171,8 @@ def strip_run_metadata(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode
     """Remove what differs between two equal runs; what was written to stderr goes to ours.
 
     Timestamps, paths, random ids (of the injected cell, of styled tables), the interpreter's patch
-    version and progress bars (on stderr) go; code, results and their order stay.
+    version and progress bars (on stderr) go; code, results and their order stay. What is displayed
+    is made `harmless`.
     """
     notebook.metadata = {
         "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -207,18 +194,7 @@ def strip_run_metadata(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode
                 if "text/html" in output.get("data", {}):
                     html = output.data["text/html"]
                     output.data["text/html"] = _TABLE_ID.sub(f"T_{index}_{position}", html)
-    return notebook
-
-
-def _explain(notebook: Path, error: PapermillExecutionError, copy: Path) -> str:
-    """One line: which notebook, which cell, which exception, where the failing copy is."""
-    hint = "; `make pull` fetches data, labels and checkpoints" \
-        if error.ename == "FileNotFoundError" else ""  # fmt: skip
-    said = " ".join(str(error.evalue).split())
-    return (
-        f"{notebook.name}, cell {error.exec_count}: {error.ename}: {said}{hint} "
-        f"(failing copy: {_shown(copy)})"
-    )
+    return harmless.outputs(notebook)
 
 
 def _named_inputs(values: dict[str, Any]) -> list[Path]:
@@ -230,11 +206,6 @@ def _named_inputs(values: dict[str, Any]) -> list[Path]:
         for text in (value if isinstance(value, list) else [value])
         if name != "output_dir" and isinstance(text, str) and text.startswith(folders)
     ]
-
-
-def _shown(path: Path) -> str:
-    """A path as people in the root of the checkout write it."""
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def _make_writable(folder: Path) -> None:

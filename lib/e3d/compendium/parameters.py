@@ -18,7 +18,7 @@ from typing import Any
 import nbformat
 import yaml
 
-from e3d.errors import E3DError
+from e3d.errors import E3DError, said
 
 #: Whole numbers with more digits are refused: `1e999999999` would fill the memory.
 MOST_DIGITS = 300
@@ -31,13 +31,7 @@ def defaults(notebook: Path) -> dict[str, Any]:
     Raises E3DError when the notebook is missing or no notebook, has not exactly one such cell, or
     the cell holds anything but `name = literal`.
     """
-    try:
-        cells = nbformat.read(notebook, as_version=4).cells
-    except FileNotFoundError:
-        raise E3DError(f"notebook {notebook} does not exist; see notebooks/ for those there are") \
-            from None  # fmt: skip
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError) as error:
-        raise E3DError(f"{notebook} is not a notebook ({type(error).__name__})") from None
+    cells = read(notebook).cells
     tagged = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", [])]
     if len(tagged) != 1:
         raise E3DError(f"{notebook} has {len(tagged)} cells tagged 'parameters', expected one")
@@ -47,6 +41,30 @@ def defaults(notebook: Path) -> dict[str, Any]:
         raise E3DError(
             f"{notebook}: the parameters cell may only hold `name = literal` lines ({error})"
         ) from None
+
+
+def read(notebook: Path) -> nbformat.NotebookNode:
+    """A notebook of Jupyter's current format.
+
+    Raises E3DError when it is missing, no notebook, or one of another format.
+    """
+    try:
+        found = nbformat.read(notebook, as_version=4)
+        nbformat.validate(found)
+    except FileNotFoundError:
+        raise E3DError(f"notebook {notebook} does not exist; see notebooks/ for those there are") \
+            from None  # fmt: skip
+    except OSError as error:
+        raise E3DError(f"{notebook} cannot be read: {error.strerror}") from None
+    except Exception as error:  # nbformat raises whatever its text meets
+        raise E3DError(f"{notebook} is not a notebook ({type(error).__name__}: {_short(error)})") \
+            from None  # fmt: skip
+    return found
+
+
+def _short(error: Exception) -> str:
+    message = said(error)
+    return message if len(message) <= 120 else f"{message[:119]}…"
 
 
 def _assignment(statement: ast.stmt) -> tuple[str, Any]:

@@ -48,14 +48,14 @@ def read_stage(target: str, root: Path = ROOT) -> Stage:
     notebook, or when a parameter is unknown to its notebook or has another type.
     """
     stages, params = _declared(root)
-    name, _, key = target.partition("@")
+    name, at, key = target.partition("@")
     entry = _pick(name, stages, "stage", PIPELINE.name)
     fields: dict[str, Any] = {}
     if "foreach" in entry:
         runs = _look_up(_REFERENCE.fullmatch(entry["foreach"])[1], params)  # type: ignore[index]
         fields = {"key": key, "item": _pick(key, runs, f"run of {name}", PARAMS.name) or {}}
         entry = entry["do"]
-    elif key:
+    elif at:
         raise E3DError(f"{name} in {PIPELINE.name} is no group of runs: leave out @{key}")
     dependencies = [_filled(text, fields) for text in entry["deps"]]
     notebooks = [text for text in dependencies if text.endswith(".ipynb")]

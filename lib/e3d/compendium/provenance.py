@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from e3d import files, parallel
+from e3d.errors import E3DError, said
 from e3d.paths import LOCK, ROOT
 
 #: Packages whose versions change numbers.
@@ -18,6 +19,13 @@ PACKAGES = (
     "e3d", "torch", "nequip", "nequip-allegro", "e3nn", "lightning", "numpy", "scipy", "pandas",
     "scikit-learn", "rdkit", "ase", "tblite", "pyscf", "pyscf-dispersion",
 )  # fmt: skip
+#: Entries of every record, and their types.
+RECORD: dict[str, type | tuple[type, ...]] = {
+    "name": str, "notebook": str, "parameters": dict, "inputs": dict, "code": str,
+    "requirements_lock_sha256": str, "versions": dict, "python": str, "machine": str,
+    "wall_time_s": (int, float),
+}  # fmt: skip
+_AGAIN = "remove it, and `dvc repro` makes it again"
 
 
 def record(
@@ -47,6 +55,18 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write a record as JSON, atomically."""
     with files.replacing(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A run record. Raises E3DError when the file is damaged or no record."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise E3DError(f"{_relative(path)} is damaged: {said(error)}; {_AGAIN}") from None
+    for key, kind in RECORD.items():
+        if not isinstance(content, dict) or not isinstance(content.get(key), kind):
+            raise E3DError(f"{_relative(path)} is no record of a run, for want of {key}; {_AGAIN}")
+    return content
 
 
 def code_revision() -> str:
