@@ -61,9 +61,10 @@ const explorer = (() => {
     test: "held out: no network was trained on it" };
   const COLUMNS = [["length, Å", "length_A", 3, "wide"], ["bare", "bare", 1, ""], ["dressed", "dressed", 1, "wide"],
     ["Dₑ, literature", "de", 1, ""], ["fragments, DFT", "fragment", 1, ""], ["vertical, DFT", "vertical", 1, ""]];
-  const cell = (bond, [, key, decimals, kind]) => make("td", { className: kind },
-    bond[key] === undefined ? "" : bond[key].toFixed(decimals) + (key === "bare" ? ` ± ${bond.std.toFixed(1)}` : ""));
+  const cell = (bond, [, key, decimals, kind]) => make("td", { className: kind }, bond[key]?.toFixed(decimals) ?? "–",
+    ...(key === "bare" ? [make("span", { className: "wide" }, ` ± ${bond.std.toFixed(1)}`)] : []));
   const table = () => {
+    const columns = COLUMNS.filter(([, key]) => molecule.bonds.some((bond) => bond[key] !== undefined));
     buttons = [];
     const rows = molecule.bonds.map((bond, k) => {
       const button = make("button", { type: "button" }, ends(molecule, bond));
@@ -71,16 +72,16 @@ const explorer = (() => {
       buttons.push(button);
       const head = make("th", { scope: "row" }, button);
       return make("tr", { onclick: () => choose(k) }, head, make("td", {}, dashed(bond)),
-        ...COLUMNS.map((column) => cell(bond, column)));
+        ...columns.map((column) => cell(bond, column)));
     });
-    const heads = [["bond"], ["class"], ...COLUMNS].map(([name, , , kind]) => make("th", { scope: "col", className: kind ?? "" }, name));
+    const heads = [["bond"], ["class"], ...columns].map(([name, , , kind]) => make("th", { scope: "col", className: kind ?? "" }, name));
     get("table").replaceChildren(
       make("caption", {}, `Bonds of ${molecule.name}, energies in kcal/mol`),
       make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows));
   };
   const show = (shown) => {
     molecule = shown;
-    get("h3").replaceChildren(molecule.name, " ", ...formula(molecule.formula));
+    get("#explorer-name").replaceChildren(molecule.name, " ", ...formula(molecule.formula));
     get(".facts").textContent = [`SMILES ${molecule.smiles}`, ...molecule.names, FOLDS[molecule.fold],
       `geometry relaxed by ${molecule.geometry}`].join(" · ");
     const values = molecule.bonds.map((bond) => bond.bare);
@@ -106,12 +107,14 @@ const explorer = (() => {
   const KNOWN = [["Dₑ, literature", "de"], ["fragments relaxed, DFT", "fragment"], ["at 298 K, literature", "bde298"],
     ["vertical, DFT", "vertical"]];
   const panel = (molecule, bond) => {
+    const known = KNOWN.filter(([, key]) => bond[key] !== undefined), lacking = KNOWN.filter((entry) => !known.includes(entry));
     const rows = [["network, bare", `${bond.bare.toFixed(1)} ± ${bond.std.toFixed(1)}`],
       ["its seeds", bond.seeds.map((value) => value.toFixed(1)).join(", ")],
       ["network, dressed", bond.dressed.toFixed(1)],
-      ...KNOWN.map(([name, key]) => [name, bond[key] === undefined ? "not known here" : bond[key].toFixed(1)])];
-    return [make("h4", {}, `${ends(molecule, bond)}, ${dashed(bond)}, ${bond.length_A.toFixed(3)} Å`),
+      ...known.map(([name, key]) => [name, bond[key].toFixed(1)])];
+    return [make("h3", {}, `${ends(molecule, bond)}, ${dashed(bond)}, ${bond.length_A.toFixed(3)} Å`),
       make("dl", {}, ...rows.flatMap(([name, text]) => [make("dt", {}, name), make("dd", {}, text)])),
+      ...(lacking.length ? [make("p", { className: "soft" }, `Not known here: ${lacking.map(([name]) => name).join("; ")}.`)] : []),
       ...place(bond)];
   };
 

@@ -24,7 +24,8 @@ PIECES = ("explorer-view.html", "explorer-table.html")
 #: Heading, key of a bond, decimals.
 COLUMNS = (
     ("length, Å", "length_A", 3), ("bare", "bare", 1), ("±", "std", 1), ("dressed", "dressed", 1),
-    ("Dₑ, literature", "de", 1), ("fragments, DFT", "fragment", 1), ("vertical, DFT", "vertical", 1),
+    ("Dₑ, literature", "de", 1), ("fragments, DFT", "fragment", 1),
+    ("vertical, DFT", "vertical", 1),
 )  # fmt: skip
 _FOLDS = {"train": "in the training set", "validation": "in the validation set",
           "test": "held out: no network was trained on it"}  # fmt: skip

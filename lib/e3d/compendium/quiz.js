@@ -40,7 +40,7 @@
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `${molecule.name}, bond ${ends(molecule, bond)} marked; arrow keys turn it`);
       const view = moleculeView(canvas, options, () => view.pick(index));
-      requestAnimationFrame(() => { view?.show(drawn(molecule, molecule.bonds.map(() => 0))); view?.pick(index); });
+      requestAnimationFrame(() => { view?.show(drawn(molecule, molecule.bonds.map((_, k) => Number(k === index)))); view?.pick(index); });
       if (view) redrawn.push(view);
       const button = make("button", { type: "button", onclick: () => answer(pair, k) },
         `${dashed(bond)} of ${molecule.name} (${ends(molecule, bond)})`);
