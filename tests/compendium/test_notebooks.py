@@ -53,6 +53,13 @@ SMALL: dict[str, list[str]] = {
     "22_bound": ["n_resamples=50"],
     "23_agreement": ["n_resamples=50"],
     "24_teacher": ["n_resamples=50"],
+    "25_broken": ["n_resamples=50"],
+    "26_control": ["n_resamples=50"],
+    "27_interplay": [
+        "n_resamples=50",
+        "n_molecules=10",
+        "only=[n100-s0, n10000-s0, n10000-s1, n10000-s2]",
+    ],
 }
 
 #: Chapters that take seconds, executed as they are.

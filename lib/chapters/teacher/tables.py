@@ -1,8 +1,7 @@
 """How far edge energies recover the pair energies of the Hamiltonian that made the labels.
 
 A teacher is a table of true pair energies, one row per pair of atoms: molecule, i < j, and `TRUE`
-in eV, negative where the pair binds. `gfn2_table` makes that of GFN2-xTB; that of any other
-Hamiltonian is scored in the same way.
+in eV, negative where the pair binds: `gfn2_table` and `brenner_table` make them.
 """
 
 from __future__ import annotations
@@ -11,12 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Bool, Float
 from sklearn.compose import make_column_transformer
 from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import SplineTransformer, StandardScaler
 
+from e3d.chemistry.brenner import bond_energies
 from e3d.chemistry.pair_energies import gfn2_pair_energies
 from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
@@ -41,8 +42,24 @@ def gfn2_rows(molecule: Molecule) -> pd.DataFrame:
     relaxed = molecule.relaxed
     positions = relaxed.positions[0].astype(float) / ANGSTROM_PER_BOHR
     energies = EV_PER_HARTREE * gfn2_pair_energies(relaxed.atomic_numbers, positions).total
+    return _rows(molecule.name, energies)
+
+
+def brenner_table(molecules: Iterable[Molecule]) -> pd.DataFrame:
+    """The potential of Brenner as a teacher at the relaxed geometries of hydrocarbons."""
+    return pd.concat(map(_brenner_rows, molecules), ignore_index=True)
+
+
+def _brenner_rows(molecule: Molecule) -> pd.DataFrame:
+    relaxed = molecule.relaxed
+    positions = torch.as_tensor(relaxed.positions[0].astype(float))
+    return _rows(molecule.name, bond_energies(relaxed.atomic_numbers, positions).numpy())
+
+
+def _rows(name: str, energies: Float[np.ndarray, "n n"]) -> pd.DataFrame:
+    """Pairs i < j of a symmetric matrix of pair energies in eV."""
     i, j = np.triu_indices(len(energies), k=1)
-    return pd.DataFrame({"molecule": molecule.name, "i": i, "j": j, TRUE: energies[i, j]})
+    return pd.DataFrame({"molecule": name, "i": i, "j": j, TRUE: energies[i, j]})
 
 
 def with_truth(bonds: pd.DataFrame, teacher: pd.DataFrame) -> pd.DataFrame:
