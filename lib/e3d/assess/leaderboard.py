@@ -51,8 +51,8 @@ def leaderboard(
 
     models: name → checkpoints of its seeds, each model assessed by itself, on all molecules that it
     knows; null models are those of the first model, whose elements they share. Columns: model,
-    null, n_seeds, `COLUMNS`, of each also `<column>_n`, the number of rows. Raises E3DError as
-    `assess` does.
+    null, n_seeds, `COLUMNS`, of each also `<column>_n`, the number of rows, and `<column>_low` and
+    `<column>_high`, its 95 % interval. Raises E3DError as `assess` does.
     """
     rows: list[dict[str, Any]] = []
     for k, (name, paths) in enumerate(models.items()):
@@ -85,4 +85,7 @@ def row_of(report: Mapping[str, Any], source: str) -> dict[str, float | int | No
         value = found.get(key)
         row[column] = value["value"] if value else None
         row[f"{column}_n"] = value["n"] if value else 0
+        row[f"{column}_low"], row[f"{column}_high"] = (
+            (value["low"], value["high"]) if value else (None, None)
+        )
     return row
