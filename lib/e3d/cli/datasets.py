@@ -32,7 +32,13 @@ def check(
 
 @app.command()
 def decompose(
-    dataset: Annotated[Path, typer.Argument(help="HDF5 file in the schema of SPICE, of any size.")],
+    dataset: Annotated[
+        Path,
+        typer.Argument(
+            help="HDF5 file in the schema of SPICE, of any size; or spice2, what "
+            "`e3d download spice2` fetches."
+        ),
+    ],
     model: Annotated[list[Path], typer.Option(help="Checkpoint; repeat for several.")],
     out: Annotated[Path, typer.Option(help="Statistics to write, HDF5.")],
     workers: Annotated[

@@ -7,10 +7,13 @@ data sets say of themselves stands here.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from e3d.data.source import Source
+from e3d.errors import E3DError
 from e3d.paths import ROOT
 
-#: What `--dataset` and the parameter `dataset` call the file.
+#: What commands and the parameter `dataset` call the file.
 NAME = "spice2"
 SOURCE = Source(
     url="https://zenodo.org/records/10975225/files/SPICE-2.0.1.hdf5",
@@ -38,3 +41,12 @@ ATOMIC_ENERGIES = {
 ELEMENTS = (*ATOMIC_ENERGIES, "Li", "Na", "Mg", "K", "Ca")
 #: Levels of theory whose isolated atoms are known here: for files that do not bring their own.
 KNOWN_ATOMS = {LEVEL: ATOMIC_ENERGIES}
+
+
+def located(dataset: str | Path) -> Path:
+    """The path of a data set, of which `spice2` is a name. Raises E3DError when that is missing."""
+    if str(dataset) != NAME:
+        return Path(dataset)
+    if not PATH.exists():
+        raise E3DError(f"{PATH} does not exist; `make spice2` downloads it, 37 GB")
+    return PATH

@@ -19,7 +19,9 @@ from typing import Any
 from tqdm import tqdm
 
 from e3d import cluster, files
+from e3d.data import spice2
 from e3d.data.dataset import DAMAGED, Dataset
+from e3d.data.guarded import require_opens
 from e3d.decomposition import statistics_file
 from e3d.decomposition.chunk import Job, evaluator, models_of, one_thread
 from e3d.decomposition.compilation import decide
@@ -61,12 +63,12 @@ def decompose_with(
 ) -> dict[str, PairStatistics]:
     """Decompose every usable conformation of a data set and write the statistics to `out`.
 
-    models: checkpoints, see `load_model`; the data are read once for all of them. charged: charged
-    molecules too, for models that were trained on them. device: `cpu`, `cuda` (each process takes
-    its own one) or `cuda:N`; default the GPUs where there are any. compile: see
-    `compilation.decide`. n_workers, scheduler: see
-    `map_ordered`; default a process for each core or GPU. Bins of the map of length_step Å and
-    energy_step eV. Returns the statistics by name of the model.
+    dataset: a file, or `spice2`; models: checkpoints, see `load_model`, for all of which the data
+    are read once. charged: charged molecules too, for models that were trained on them. device:
+    `cpu`, `cuda` (each process takes its own one) or `cuda:N`; default the GPUs where there are
+    any. compile: see `compilation.decide`. n_workers, scheduler: see `map_ordered`; default a
+    process for each core or GPU. Bins of the map of length_step Å and energy_step eV. Returns the
+    statistics by name of the model.
 
     A molecule that cannot be used never ends the call: it is left out, counted and named. The
     statistics so far are kept in `<out>.partial`, from which the same call resumes. A partial file
@@ -78,9 +80,10 @@ def decompose_with(
     Raises E3DError when no conformation is left or none can be decomposed, when another process
     writes `out`, and when processes die or the disk is full; then the partial file stays.
     """
-    out = Path(out)
+    out, dataset = Path(out), spice2.located(dataset)
+    require_opens(dataset)
     job = Job(
-        Path(dataset).resolve(), tuple(Path(model).resolve() for model in models), trust, charged,
+        dataset.resolve(), tuple(Path(model).resolve() for model in models), trust, charged,
         device, length_step, energy_step,
     )  # fmt: skip
     names = [network.name for network in models_of(job)]

@@ -8,7 +8,6 @@ from typing import Literal
 
 from e3d.data import spice2
 from e3d.data.dataset import GRADIENT_LIMIT, TYPE_NAMES
-from e3d.errors import E3DError
 
 #: Bytes from which on a data set is large: indexed once, before the training, and the index kept.
 LARGE = 100_000_000
@@ -93,14 +92,12 @@ def resolved(settings: Settings) -> Settings:
     """
     if settings.dataset != spice2.NAME:
         return settings
-    if not spice2.PATH.exists():
-        raise E3DError(f"{spice2.PATH} does not exist; `make spice2` downloads it, 37 GB")
     known = tuple(spice2.ATOMIC_ENERGIES) + tuple(
         e for e in settings.atomic_energies if e not in spice2.ATOMIC_ENERGIES
     )
     return replace(
         settings,
-        dataset=str(spice2.PATH),
+        dataset=str(spice2.located(settings.dataset)),
         type_names=settings.type_names or known,
         level_of_theory=settings.level_of_theory or spice2.LEVEL,
         n_statistics=settings.n_statistics or _N_STATISTICS,

@@ -21,6 +21,7 @@ import yaml
 
 from e3d import files
 from e3d.data.dataset import Dataset
+from e3d.data.guarded import require_opens
 from e3d.errors import E3DError
 from e3d.training.nequip import configuration, with_types_of_checkpoint
 from e3d.training.settings import Hardware, Settings, is_large, resolved
@@ -49,6 +50,8 @@ def train(
     the same training.
     """
     out, settings, hardware = Path(out).resolve(), resolved(settings), hardware or Hardware()
+    for path in settings.paths:
+        require_opens(path)
     told = asdict(settings)
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
     folder = (Path(work) / f"{out.name}-{digest[:8]}").resolve()
