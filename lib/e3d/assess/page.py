@@ -14,6 +14,7 @@ from e3d.assess import decomposition, figures, scoring
 from e3d.assess.assessment import Assessment
 from e3d.assess.text import columns, label, number
 from e3d.statistics.grouping import bond_weights
+from e3d.webpage import document
 
 #: Element pairs whose maps are drawn, the most frequent ones.
 N_MAPS = 4
@@ -35,14 +36,12 @@ _EXPLAINED = (
 def page(assessment: Assessment, *, title: str = "Assessment of models") -> str:
     """HTML of an assessment: scores, and figures of the models side by side."""
     report = assessment.report
-    template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    style = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     body = [
         f"<h1>{escape(title)}</h1>", _models(report), _notes(report), _EXPLAINED, _scores(report),
         _figures(assessment),
     ]  # fmt: skip
-    head, rest = template.split("__TITLE__")
-    before, after = rest.split("__BODY__")
-    return "".join([head, escape(title), before, "\n".join(body), after])
+    return document(title, "\n".join(body), style=style)
 
 
 def _models(report: Mapping[str, Any]) -> str:
@@ -54,7 +53,7 @@ def _models(report: Mapping[str, Any]) -> str:
         for model in report["models"]
     )
     return (
-        '<div class="scroll"><table><thead><tr><th class="text">model</th>'
+        '<div class="scroll" tabindex="0"><table><thead><tr><th class="text">model</th>'
         '<th class="text">elements</th><th>cutoff</th><th>weights</th><th>precision</th>'
         f"<th>seeds</th></tr></thead><tbody>{rows}</tbody></table></div>"
     )
@@ -87,7 +86,7 @@ def _scores(report: Mapping[str, Any]) -> str:
                     f"<td>{test['n']} of {test['of']}</td>{cells}</tr>")  # fmt: skip
     return (
         '<h2>Scores</h2><p class="soft">Bold: the best value of a row; it need not be ahead of the '
-        'others by more than chance.</p><div class="scroll"><table><thead><tr>'
+        'others by more than chance.</p><div class="scroll" tabindex="0"><table><thead><tr>'
         f'<th class="text">score</th><th>n</th>{heads}</tr></thead><tbody>{"".join(rows)}</tbody>'
         "</table></div>"
     )

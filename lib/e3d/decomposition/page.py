@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any
 
 from e3d.decomposition.text import KINDS, errors
+from e3d.webpage import document
 
 #: Heading, unit, key of a row, decimals. Numbers alone; a column that is empty is left out.
 _COLUMNS = (
@@ -25,23 +26,28 @@ _COLUMNS = (
 
 def page(reports: Sequence[dict[str, Any]], *, title: str = "Bond energies") -> str:
     """HTML of reports of `bond_report`, with references or without, in their order."""
-    data = [_drawing(report) for report in reports]
-    filled = {
-        "__TITLE__": escape(title),
-        "__BODY__": "\n".join(map(_section, reports)),
-        "__VIEW__": view_script(),
-        "__DATA__": inert_json(data),
-    }
-    html = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    parts = html.split("__")  # placeholders are replaced once, never inside what they brought
-    return "".join(
-        filled.get(f"__{part}__", part) if k % 2 else part for k, part in enumerate(parts)
+    data = inert_json([_drawing(report) for report in reports])
+    body = "\n".join([f"<h1>{escape(title)}</h1>", *map(_section, reports)])
+    script = (
+        f'<script type="application/json" id="data">{data}</script>\n'
+        f'<script>\n"use strict";\n{sort_script()}{view_script()}{_part("page.js")}</script>\n'
     )
+    return document(title, body, style=_part("page.css"), script=script)
 
 
 def view_script() -> str:
     """JavaScript that draws molecules: it defines `moleculeView`."""
-    return resources.files(__package__).joinpath("molecule.js").read_text(encoding="utf-8")
+    return _part("molecule.js")
+
+
+def sort_script() -> str:
+    """JavaScript that sorts tables: it defines `sortable`."""
+    return _part("sort.js")
+
+
+def _part(name: str) -> str:
+    """A file beside this one."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def _drawing(report: dict[str, Any]) -> dict[str, Any]:
@@ -128,8 +134,8 @@ def _table(report: dict[str, Any]) -> str:
         cells += [f"<td>{_strip(row, *span)}</td>"] if classes else []
         body.append(f'<tr data-bond="{k}" tabindex="0">{"".join(cells)}</tr>')
     return (
-        f'<div class="scroll"><table class="bonds"><thead><tr>{"".join(heads)}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
+        '<div class="scroll" tabindex="0"><table class="bonds">'
+        f"<thead><tr>{''.join(heads)}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
     )
 
 
