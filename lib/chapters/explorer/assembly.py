@@ -75,7 +75,7 @@ def explorer(
         ranks = ranks_in(graph, smiles)
         bonds = []
         for row in rows.to_dict("records"):
-            key = (smiles, *sorted(ranks[row["i"], row["j"]]))
+            key = _key(smiles, ranks[row["i"], row["j"]])
             bonds.append(_bond(row, runs) | references.get(key, {}) | cuts.get(key, {}))
             if molecule.name in own:
                 values.append({"smiles": smiles, "class": row["class"], "key": key,
@@ -159,11 +159,15 @@ def _formulas(parents: pd.DataFrame) -> dict[str, list[str]]:
     return found
 
 
+def _key(smiles: str, ranks: Sequence[int]) -> _Bond:
+    return smiles, min(ranks), max(ranks)
+
+
 def _references(calibration: Mapping[str, Any]) -> dict[_Bond, dict[str, float]]:
     """Known values of bonds, as of `e3d.bde.known`; the first of each kind, as published."""
     found: dict[_Bond, dict[str, float]] = {}
     for entry in calibration["references"]:
-        key = (entry["smiles"], *sorted(entry["ranks"]))
+        key = _key(entry["smiles"], entry["ranks"])
         for name, kind in KINDS.items():
             if kind in entry["values"]:
                 value = round(entry["values"][kind], DECIMALS)
@@ -176,7 +180,7 @@ def _vertical(table: pd.DataFrame, molecules: Sequence[Molecule]) -> dict[_Bond,
     ranks = {m.canonical_smiles: ranks_in(bonding.from_mapped_smiles(m.smiles), m.canonical_smiles)
              for m in molecules}  # fmt: skip
     return {
-        (smiles, *sorted(ranks[smiles][i, j])): {"vertical": round(float(value), DECIMALS)}
+        _key(smiles, ranks[smiles][i, j]): {"vertical": round(float(value), DECIMALS)}
         for smiles, i, j, value in table[["smiles", "i", "j", "vertical"]].itertuples(index=False)
         if smiles in ranks
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -83,7 +83,7 @@ def write(source: Path, results: Path) -> None:
 def table(found: pd.DataFrame) -> str:
     """HTML of a table as `e3d.assess.leaderboard` makes it, and the script that sorts it."""
     heads = "".join(_head(column) for column in COLUMNS)
-    most = {column.key: found[f"{column.key}_n"].max() for column in COLUMNS}
+    most = {column.key: int(found[f"{column.key}_n"].max()) for column in COLUMNS}
     best = {column.key: _best(found, column) for column in COLUMNS}
     rows = []
     for row in found.to_dict("records"):
@@ -138,7 +138,7 @@ def _best(found: pd.DataFrame, column: Column) -> float | None:
     return float(full.max() if column.better == "high" else full.min())
 
 
-def _cell(row: dict, column: Column, most: int, best: float | None) -> str:
+def _cell(row: dict[str, Any], column: Column, most: int, best: float | None) -> str:
     value, low, high = (row[f"{column.key}{end}"] for end in ("", "_low", "_high"))
     if pd.isna(value):
         return '<td data-value="">–</td>'
