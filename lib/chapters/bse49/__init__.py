@@ -1,1 +1,1 @@
-"""Bond separation energies of the BSE49 data set."""
+"""Scores against the bond separation energies of the BSE49 data set."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -15,11 +15,12 @@ from scipy.stats import DegenerateDataWarning
 from tqdm import tqdm
 
 from e3d import files
-from e3d.assess import decomposition, scoring
+from e3d.assess import bse49, decomposition, scoring
 from e3d.assess.cache import FOLDER, Cache
 from e3d.assess.networks import Network, evaluate
 from e3d.assess.sources import RESERVED, Group, Sources, combine
 from e3d.assess.standard import Standard, elements_of, load
+from e3d.bde.bse49.source import SOURCE_VARIABLE
 from e3d.decomposition.maps import ensemble_of
 from e3d.errors import E3DError
 from e3d.models.allegro import load_model, untrained
@@ -29,6 +30,10 @@ from e3d.paths import CHECKPOINTS
 FRESH = 100
 #: kcal/mol per atom of an element beyond which the zero of a model is said to be another.
 ZERO_LIMIT = 2.0
+_NO_BSE49 = (
+    f"there is no copy of BSE49 (--bse49 or the variable {SOURCE_VARIABLE} names one): its test is "
+    "left out"
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ def assess(
     paths: Sequence[str | Path],
     *,
     trust: bool = False,
+    bse49_copy: str | Path | None = None,
     cache: str | Path = FOLDER,
     standard: Standard | None = None,
     n_resamples: int = 500,
@@ -52,9 +58,10 @@ def assess(
     """Score models on the standard tests; an interrupted call resumes.
 
     paths: checkpoints, see `load_model`. Those that lie in one folder and are named `<name>-s0`,
-    `<name>-s1`, … are seeds of one model; any others stand side by side. standard: default, that of
-    this checkout. Raises E3DError for a model that cannot be read, the same model twice, models
-    without a common element, and as `standard.load` does.
+    `<name>-s1`, … are seeds of one model; any others stand side by side. bse49_copy: see
+    `bse49.load`. standard: default, that of this checkout. Raises E3DError for a model that cannot
+    be read, the same model twice, models without a common element, and as `standard.load` and
+    `bse49.load` do.
     """
     if not paths:
         raise E3DError("expected at least one model; give a checkpoint folder or file")
@@ -66,14 +73,23 @@ def assess(
     standard = standard or load(keeper.folder, progress=progress)
     _check(networks, standard)
     everything = [*networks, *(network for part in nulls.values() for network in part)]
+    elements = frozenset.intersection(*(network.elements for network in everything))
+    reactions = bse49.load(bse49_copy, elements, progress=progress)
     pieces = evaluate(everything, standard, keeper, progress=progress)
     null_runs = {name: [network.name for network in part] for name, part in nulls.items()}
     sources = combine(groups, null_runs, pieces, standard)
     options = {"n_resamples": n_resamples, "seed": 0}
+    further: Iterator[scoring.Score] = iter(())
+    if reactions is not None and reactions.broken:
+        rows = bse49.table(
+            reactions, everything, keeper, additive=standard.additive, pair=standard.pair,
+            progress=progress,
+        )  # fmt: skip
+        further = bse49.scores(reactions, rows, sources, options)
     with warnings.catch_warnings():
         # of a source without any error, whose interval rightly has no width
         warnings.simplefilter("ignore", DegenerateDataWarning)
-        scores = chain(scoring.against_references(sources, standard, options),
+        scores = chain(scoring.against_references(sources, standard, options), further,
                        decomposition.of_decomposition(sources, standard, options))  # fmt: skip
         tests = list(tqdm(scores, unit="score", desc="score", disable=not progress))
     by_name = {network.name: network for network in networks}
@@ -82,7 +98,7 @@ def assess(
         "nulls": {name: runs for name, runs in null_runs.items() if runs}
         | {name: [] for name in ("additive", "pair") if getattr(standard, name) is not None},
         "warnings": [*_coverage(networks, standard), *_zeros(sources, standard)],
-        "missing": standard.missing,
+        "missing": [*standard.missing, *([] if reactions is not None else [_NO_BSE49])],
         "tests": tests,
     }
     return Assessment(report, sources, standard)

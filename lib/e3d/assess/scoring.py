@@ -84,7 +84,7 @@ def _plain(found: Estimate) -> dict[str, Any]:
     return {"value": float(found["value"]), "low": low, "high": high, "n": int(found["n"])}
 
 
-def _against(
+def against(
     rows: pd.DataFrame,
     reference: str,
     statistic: Callable[..., float],
@@ -113,7 +113,7 @@ def _by_statistic(
     columns: Mapping[str, str], seeds: Mapping[str, Sequence[str]], options: Mapping[str, Any],
 ) -> Iterator[Score]:  # fmt: skip
     for quantity, (statistic, unit, better) in STATISTICS.items():
-        found = _against(rows, reference, statistic, columns, seeds, options)
+        found = against(rows, reference, statistic, columns, seeds, options)
         yield score(test, quantity, kind, unit, better, of, found)
 
 
@@ -167,7 +167,7 @@ def _broken(sources: Sources, standard: Standard, options: Mapping[str, Any]) ->
                                  options)  # fmt: skip
         # the additive null has one value per class, hence no rank within it
         ranked = {k: v for k, v in columns.items() if k != "additive"} | {"length": "length"}
-        found = _against(large, "reference", ranks.within_class_spearman, ranked, seeds, options,
+        found = against(large, "reference", ranks.within_class_spearman, ranked, seeds, options,
                          within="class")  # fmt: skip
         yield score("fragment BDEs", "rank correlation within classes", kind, "", "high", of,
                      found)  # fmt: skip
@@ -230,7 +230,7 @@ def _atomisation(
     names = [g.name for g in sources.groups] + list(NULLS)
     for zero, text in (("own", "zero of its own"), ("aligned", "zero fitted per element")):
         columns = {n: f"{zero} {n}" for n in names if f"{zero} {n}" in rows}
-        found = _against(rows, "label", absolute_error, columns, {}, options)
+        found = against(rows, "label", absolute_error, columns, {}, options)
         yield score("atomisation energies, held-out molecules", "mean absolute deviation", text,
                      "kcal/mol", "low", of, found)  # fmt: skip
 

@@ -25,6 +25,13 @@ def assess(
     ] = None,
     json: Json = False,
     trust: Trust = False,
+    bse49: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder or .tar.gz of the data set BSE49, for a further test. Default: what the "
+            "environment variable E3D_BSE49 names."
+        ),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of finished parts. Default: runs/assess/.")
     ] = None,
@@ -39,7 +46,10 @@ def assess(
 
     if html is not None and html.is_dir():
         raise E3DError(f"{html} is a folder; give the name of a file, such as {html}/report.html")
-    found = assess_models(models, trust=trust, cache=cache or FOLDER, progress=sys.stderr.isatty())
+    found = assess_models(
+        models, trust=trust, bse49_copy=bse49, cache=cache or FOLDER,
+        progress=sys.stderr.isatty(),
+    )  # fmt: skip
     if html is not None:
         with files.replacing(html) as temporary:
             temporary.write_text(page(found), encoding="utf-8")

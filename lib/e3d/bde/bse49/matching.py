@@ -13,8 +13,8 @@ from ase import Atoms
 from rdkit import Chem
 from tqdm import tqdm
 
-from chapters.bse49.source import Separation, structure
 from e3d import parallel
+from e3d.bde.bse49.source import Separation, structure
 from e3d.chemistry import bonding
 from e3d.data import split
 from e3d.data.dataset import TYPE_NAMES
@@ -23,6 +23,7 @@ from e3d.decomposition.edges import decompose
 from e3d.decomposition.tables import ModelSpec, edge_tables_in_parallel
 from e3d.errors import E3DError
 from e3d.models.additive import Additive
+from e3d.models.allegro import Model
 from e3d.models.nulls import pair_energies
 from e3d.models.pair import PairPotential
 from e3d.units import KCAL_PER_MOL_PER_EV
@@ -149,31 +150,56 @@ def score(
     zero = dict.fromkeys(TYPE_NAMES, 0.0)  # it cancels: AB has the atoms of A and B
     wholes = [broken.whole for broken in found]
     bonds, sums = edge_tables_in_parallel(specs, wholes, atomic_energies=zero, **options)
-    table = pd.DataFrame([_identity(broken) for broken in found]).set_index("reaction")
-    table = table.join(_of_broken_bonds(bonds, found, additive, pair))
-    fragments = [atoms for broken in found for atoms in broken.fragments]
-    work = partial(_binding_energies, fragments)
+    table = identities(found).join(of_broken_bonds(bonds, found))
+    table[[name for name in table if ":" in name]] *= KCAL_PER_MOL_PER_EV
+    work = partial(_loaded_binding_energies, found)
     parts = parallel.map_ordered(work, list(specs.values()), unit="model", **options)
     whole = sums.pivot_table(index="molecule", columns="run", values="model_eV").loc[table.index]
+    nulls = of_nulls(found, bonds, additive, pair)
+    table = table.join(nulls.drop(columns="fragment:pair"))
     for run, energies in zip(specs, parts, strict=True):
-        table[f"fragment:{run}"] = energies - whole[run]
-    of_pair = [_pair_energy(pair, Atoms(m.atomic_numbers, m.positions[0])) for m in wholes]
-    table["fragment:pair"] = _by_two([_pair_energy(pair, a) for a in fragments]) - of_pair
-    table[[name for name in table if ":" in name]] *= KCAL_PER_MOL_PER_EV
-    return table.reset_index()
+        table[f"fragment:{run}"] = (energies - whole[run]) * KCAL_PER_MOL_PER_EV
+    return table.join(nulls["fragment:pair"]).reset_index()
 
 
-def _of_broken_bonds(
-    bonds: pd.DataFrame, found: Sequence[Broken], additive: Additive, pair: PairPotential
-) -> pd.DataFrame:
-    """Length in Å and −ε in eV, medians over the bonds that each reaction may mean."""
+def of_broken_bonds(bonds: pd.DataFrame, found: Sequence[Broken]) -> pd.DataFrame:
+    """Length in Å, and −ε of every column with a colon in the unit that it has, by reaction.
+
+    bonds: all bonds of the molecules, as of `edge_tables`. Medians over the bonds that each
+    reaction may mean.
+    """
     pairs = [(broken.whole.name, i, j) for broken in found for i, j in broken.pairs]
     own = bonds.merge(pd.DataFrame(pairs, columns=["molecule", "i", "j"]))
-    own["bare:additive"] = additive.bond_energies(own["class"].tolist())
-    own["bare:pair"] = pair_energies(own, pair)
     energies = [name for name in own if ":" in name]
     medians = own.groupby("molecule")[["length_A", *energies]].median()
     return medians.assign(**{name: -medians[name] for name in energies})
+
+
+def of_nulls(
+    found: Sequence[Broken],
+    bonds: pd.DataFrame,
+    additive: Additive | None,
+    pair: PairPotential | None,
+) -> pd.DataFrame:
+    """By reaction, in kcal/mol, `bare:additive`, `bare:pair` and `fragment:pair` of nulls given."""
+    own = bonds[["molecule", "i", "j", "class", "length_A"]].copy()
+    if additive is not None:
+        own["bare:additive"] = additive.bond_energies(own["class"].tolist())
+    if pair is not None:
+        own["bare:pair"] = pair_energies(own, pair)
+    table = of_broken_bonds(own, found).drop(columns="length_A")
+    if pair is not None:
+        names = [broken.whole.name for broken in found]
+        wholes = [Atoms(b.whole.atomic_numbers, b.whole.positions[0]) for b in found]
+        apart = _by_two([_pair_energy(pair, a) for b in found for a in b.fragments])
+        together = [_pair_energy(pair, atoms) for atoms in wholes]
+        table["fragment:pair"] = pd.Series(apart - together, names)
+    return table * KCAL_PER_MOL_PER_EV
+
+
+def identities(found: Sequence[Broken]) -> pd.DataFrame:
+    """By reaction: set, smiles, fold, class, n_atoms, n_bonds, reference_kcal_per_mol."""
+    return pd.DataFrame([_identity(broken) for broken in found]).set_index("reaction")
 
 
 def _identity(broken: Broken) -> dict[str, Any]:
@@ -191,10 +217,15 @@ def _by_two(values: Sequence[float]) -> np.ndarray:
     return np.asarray(values).reshape(-1, 2).sum(axis=1)
 
 
-def _binding_energies(fragments: Sequence[Atoms], spec: ModelSpec) -> np.ndarray:
+def _loaded_binding_energies(found: Sequence[Broken], spec: ModelSpec) -> np.ndarray:
+    return binding_energies(found, spec.load())
+
+
+def binding_energies(found: Sequence[Broken], model: Model) -> np.ndarray:
     """Σε in eV of the two fragments of every reaction, by one model; each structure once."""
+    fragments = [atoms for broken in found for atoms in broken.fragments]
     once = {(tuple(a.numbers), a.positions.tobytes()): a for a in fragments}
-    decompositions = decompose(spec.load(), once.values())
+    decompositions = decompose(model, once.values())
     sums = {key: d.edge_energies.sum() for key, d in zip(once, decompositions, strict=True)}
     return _by_two([sums[tuple(a.numbers), a.positions.tobytes()] for a in fragments])
 

@@ -21,7 +21,14 @@ from ase import Atoms
 from tqdm import tqdm
 
 from e3d.errors import E3DError
+from e3d.paths import RUNS
 
+#: The version of this project: commit of its repository, address, `digest` of its content, and
+#: where the download is kept.
+COMMIT = "e727ff833b687b2889e89b972078b293f3a8b5b9"
+URL = f"https://github.com/aoterodelaroza/bse49/archive/{COMMIT}.tar.gz"
+SHA256 = "334d1a9e8b3009c85b916f2498299500c4e5f914071fade3321c4703b8c67069"
+CACHE = RUNS / "downloads" / f"bse49-{COMMIT}.tar.gz"
 #: Environment variable with a folder or .tar.gz to use instead of the download.
 SOURCE_VARIABLE = "E3D_BSE49"
 #: The two parts: molecules known from experiments, and hypothetical ones.
