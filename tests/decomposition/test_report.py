@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -307,6 +308,20 @@ def test_a_zero_that_no_molecule_can_have_is_told(checkpoints):
     wrong = Zero({"H": 0.0, "O": 0.0}, "a file")
     report = bond_report(structure_of_atoms(molecule("H2O")), [model], zeros=[wrong])
     assert any("give --zero" in text for text in report["warnings"])
+
+
+def test_elements_that_a_model_has_never_seen_are_told(checkpoints):
+    def warned(**metadata) -> list[str]:
+        model = replace(allegro.load_model(checkpoints[0]), metadata=metadata)
+        told = bond_report(structure_of_atoms(molecule("CH3OH")), [model])["warnings"]
+        return [text for text in told if "among its elements" in text]
+
+    (text,) = warned(training={"elements": ["H", "C"]})
+    assert "lists O among its elements but was trained on C, H alone" in text
+    assert warned(dataset={"elements": ["H", "C", "O"]}, training={"elements": []}) == []
+    assert warned() == [], "a model that does not say"
+    lost = {"elements": ["H", "C"], "initial_checkpoint": "checkpoints/that-is-not-here"}
+    assert warned(training=lost) == [], "what it had seen before is not known"
 
 
 def test_a_page_is_written_for_all_molecules(e3d, checkpoints, tmp_path):

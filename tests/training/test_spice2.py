@@ -208,5 +208,6 @@ def test_a_model_of_twelve_elements_is_trained(
     assert model.atomic_energies["I"] == pytest.approx(ATOMS["I"], rel=1e-6)
     metadata = yaml.safe_load((tmp_path / "run" / "model.yaml").read_text())
     assert metadata["dataset"]["level_of_theory"] == spice2.LEVEL
+    assert metadata["dataset"]["elements"][:3] == ["H", "B", "C"]
     assert metadata["dataset"]["left_out"][OTHER_LEVEL]["first"] == ["other level"]
     assert "54X VAL" in capsys.readouterr().out

@@ -139,6 +139,7 @@ def test_radicals_are_trained_on_only_where_they_are_asked_for(tmp_path: Path) -
         found = SpiceSplit([str(path)], "train", 4.0, radicals=radicals)
         left_out = set() if radicals else {"unpaired electrons"}
         assert found.left_out.reasons.keys() == left_out
+        assert found.elements == ["H", "C", "O"]
         n_electrons = [np.array(TYPE_NUMBERS)[f["atom_types"]].sum() for f in found[:]]
         of_parity[radicals] = Counter(n % 2 for n in n_electrons)
     assert not of_parity[False][1]

@@ -32,11 +32,14 @@ def minimum(
 
     fmax: largest force that remains, eV/Å; method: what the calculator is called in errors;
     curvature: Hessian in eV/Å² to begin with; progress: what is relaxed, for a bar that appears
-    if it takes long, none by default; seconds: limit of time, none by default.
+    if it takes long and says the limit of time, none by default; seconds: that limit, none by
+    default.
 
     Raises E3DError when the calculator fails, or there is no minimum within `MAX_STEPS` and the
     limit of time.
     """
+    if progress is not None and seconds is not None:
+        progress += f", at most {seconds / 60:.0f} min"
     optimizer = BFGS(atoms, logfile=None)
     if curvature is not None:
         optimizer.H0 = curvature

@@ -54,8 +54,8 @@ Trust = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Load a model that may run any code: a .ckpt, a .nequip.zip, or a folder whose "
-        "architecture E3D did not write.",
+        help="Load a model that may run any code: a .ckpt, a .nequip.zip, a .nequip.pt2, or a "
+        "folder whose architecture E3D did not write.",
     ),
 ]
 

@@ -107,7 +107,7 @@ def bond_report(
         "positions_A": structure.atoms.positions.round(4).tolist(),
         "bonds": _rows(structure, columns),
     }
-    return report | {"warnings": warnings_of(report, structure, domain, zeros_differ=apart)}
+    return report | {"warnings": warnings_of(report, structure, models, domain, zeros_differ=apart)}
 
 
 @contextmanager

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from e3d.chemistry.structures import Structure
 from e3d.decomposition.domain import Domain
 from e3d.decomposition.latent import QUANTILE
+from e3d.errors import E3DError
+from e3d.models.allegro import Model
+from e3d.models.checkpoint import read_metadata
+from e3d.paths import ROOT
 
 #: Molecules are bound by less than this per atom, in eV; diamond, the strongest solid, by 7.4.
 MOST_PER_ATOM = 10.0
@@ -18,14 +22,15 @@ _NAMED = 4
 def warnings_of(
     report: dict[str, Any],
     structure: Structure,
+    models: Sequence[Model],
     domain: Domain | None,
     *,
     zeros_differ: bool = False,
 ) -> list[str]:
     """Sentences on how the input was read, and on why its energies may be far off.
 
-    report: of `bond_report`; domain: of the models, None where it is not known; zeros_differ:
-    whether the models have different zeros of energy.
+    report: of `bond_report` by the models; domain: of the models, None where it is not known;
+    zeros_differ: whether the models have different zeros of energy.
     """
     found = [*structure.notes, *_zero(report)]
     if zeros_differ:
@@ -33,7 +38,38 @@ def warnings_of(
             "the models have different zeros of energy: each is referred to its own, and there is "
             "no mean total energy"
         )
-    return found + (_training(report, domain) if domain else [])
+    in_domain = bool(domain and report["bonds"] and "unfamiliarity" in report["bonds"][0])
+    if domain and in_domain:
+        return found + _training(report, domain)
+    return found + _not_trained_on(set(report["symbols"]), models)
+
+
+def trained_elements(metadata: Mapping[str, Any]) -> frozenset[str] | None:
+    """Elements that a model has seen, by its model.yaml; None where that does not say."""
+    training, dataset = metadata.get("training") or {}, metadata.get("dataset") or {}
+    own = dataset.get("elements") or training.get("elements")
+    if not own:
+        return None
+    if not (before := training.get("initial_checkpoint")):
+        return frozenset(own)
+    try:
+        earlier = trained_elements(read_metadata(ROOT / before))
+    except E3DError:  # its beginning is not here
+        return None
+    return None if earlier is None else earlier | frozenset(own)
+
+
+def _not_trained_on(symbols: set[str], models: Sequence[Model]) -> list[str]:
+    """Elements of a structure that models have a type for but have never seen."""
+    found = []
+    for model in models:
+        known = trained_elements(model.metadata)
+        if known is not None and (unseen := sorted(symbols - known)):
+            found.append(
+                f"{model.name} lists {', '.join(unseen)} among its elements but was trained on "
+                f"{', '.join(sorted(known))} alone: what it says of the others is random"
+            )
+    return found
 
 
 def _zero(report: dict[str, Any]) -> list[str]:
@@ -49,10 +85,8 @@ def _zero(report: dict[str, Any]) -> list[str]:
 
 
 def _training(report: dict[str, Any], domain: Domain) -> list[str]:
-    """What the models were not trained for. Without `unfamiliarity`, they are other models."""
+    """What the models were not trained for; the bonds have their `unfamiliarity`."""
     bonds, symbols = report["bonds"], report["symbols"]
-    if not bonds or "unfamiliarity" not in bonds[0]:
-        return []
     found = []
     if unknown := sorted(set(symbols) - set(domain.elements)):
         found.append(f"no molecule of training has {', '.join(unknown)}")

@@ -44,9 +44,9 @@ def save_checkpoint(
 ) -> None:
     """Write a checkpoint folder, complete or not at all.
 
-    architecture: resolved arguments of `build`; dataset: path, sha256 and level of theory of the
-    labels; training: the settings of the run; cost: the time it took; history: text of history.csv;
-    snapshots: files `weights-STEP.safetensors` to keep beside the weights at the end.
+    architecture: resolved arguments of `build`; dataset: path, sha256, level of theory and elements
+    of the labels; training: the settings of the run; cost: the time it took; history: text of
+    history.csv; snapshots: files `weights-STEP.safetensors` to keep beside the weights at the end.
 
     Raises E3DError when the folder cannot be written (full disk, missing rights).
     """

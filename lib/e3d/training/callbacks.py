@@ -51,10 +51,11 @@ class Results(Callback):  # type: ignore[misc]
         self.folder, self.steps = Path(folder), set(steps)
         self.rows: list[dict[str, Any]] = []
         self.validated = -1
-        self.left_out = LeftOut()
+        self.left_out, self.elements = LeftOut(), list[str]()
 
     def on_fit_start(self, trainer: Any, module: Any) -> None:
-        self.left_out = trainer.datamodule.train_dataset[0].left_out
+        trained_on = trainer.datamodule.train_dataset[0]
+        self.left_out, self.elements = trained_on.left_out, trained_on.elements
         if trainer.is_global_zero:
             with files.replacing(self.folder / "left_out.txt") as new:
                 new.write_text("".join(f"{line}\n" for line in self.left_out.lines()))
@@ -104,6 +105,7 @@ class Results(Callback):  # type: ignore[misc]
         dataset = run["dataset"]
         dataset["sha256"] = files.sha256(dataset["path"])
         dataset["more"] = {path: files.sha256(path) for path in dataset["more"]}
+        dataset["elements"] = self.elements
         if self.left_out:
             dataset["left_out"] = self.left_out.as_dict()
         used = os.times()

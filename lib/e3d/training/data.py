@@ -96,6 +96,11 @@ class SpiceSplit(AtomicDataset):
         """What is not usable or not asked for, whatever the part of the split."""
         return self._frames.index.left_out
 
+    @property
+    def elements(self) -> list[str]:
+        """Symbols of the elements in the conformations of this part."""
+        return self._frames.index.elements_of(self._frames.rows)
+
     def _get_data_list(self, indices: Any) -> list[AtomicDataDict.Type]:
         if isinstance(indices, slice):
             indices = range(len(self))[indices]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
+from ase.data import chemical_symbols
 
 from e3d.data.dataset import GRADIENT_LIMIT, TYPE_NAMES
 from e3d.data.left_out import LeftOut
@@ -75,6 +76,12 @@ class Index:
         """Atomic numbers of a conformation."""
         molecule = self.molecule[row]
         return self.numbers[self.atoms[molecule] : self.atoms[molecule + 1]]
+
+    def elements_of(self, rows: np.ndarray) -> list[str]:
+        """Symbols of the elements in conformations, by atomic number."""
+        used = np.isin(np.arange(len(self.names)), self.molecule[rows])
+        numbers = self.numbers[np.repeat(used, np.diff(self.atoms))]
+        return [chemical_symbols[z] for z in np.unique(numbers)]
 
     def part(self, part: Fold, held_out: HeldOut) -> np.ndarray:
         """Conformations of a part of the split, as `split.select` chooses them, in their order."""
