@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,12 +20,10 @@ from e3d import files
 from e3d.chemistry.bonding import elements_of
 from e3d.data.molecule import Molecule
 from e3d.data.split import select
-from e3d.errors import E3DError
 from e3d.models.additive import Additive, fit_additive, scale_factor
+from e3d.models.fitted import read_fitted
 from e3d.models.pair import PairPotential, fit_pair
 from e3d.units import KCAL_PER_MOL_PER_EV
-
-_Decoded = TypeVar("_Decoded")
 
 
 class FittedNulls(NamedTuple):
@@ -135,33 +133,19 @@ def read_nulls(folder: str | Path) -> FittedNulls:
     return FittedNulls(
         read_additive(folder / "additive.json"),
         read_pair(folder / "pair.json"),
-        _read(folder / "untrained.json", _numbers),
-        _read(folder / "atomic_energies.json", _numbers),
+        read_fitted(folder / "untrained.json", _numbers, stage="nulls"),
+        read_fitted(folder / "atomic_energies.json", _numbers, stage="nulls"),
     )
 
 
 def read_additive(path: str | Path) -> Additive:
     """The additive null alone, from its `additive.json`. Raises E3DError as `read_nulls` does."""
-    return _read(Path(path), _additive)
+    return read_fitted(Path(path), _additive, stage="nulls")
 
 
 def read_pair(path: str | Path) -> PairPotential:
     """The pair null alone, from its `pair.json`. Raises E3DError as `read_nulls` does."""
-    return _read(Path(path), _pair)
-
-
-def _read(path: Path, decode: Callable[[Any], _Decoded]) -> _Decoded:
-    try:
-        return decode(json.loads(path.read_text()))
-    except OSError as error:
-        raise E3DError(
-            f"cannot read {path}: {error.strerror}; the stage `nulls`, or `decomposition`, makes it"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise E3DError(
-            f"{path} is damaged ({type(error).__name__}: {error}); delete it and run the stage "
-            "`nulls` again"
-        ) from error
+    return read_fitted(Path(path), _pair, stage="nulls")
 
 
 def _numbers(content: Any) -> dict[str, float]:

@@ -28,6 +28,7 @@ from e3d.data.molecule import Molecule
 from e3d.errors import E3DError
 from e3d.models.allegro import Model, load_model, untrained
 from e3d.models.batches import CPU_BATCH, batched, transforms
+from e3d.models.fitted import read_fitted
 from e3d.parallel import map_ordered
 
 
@@ -182,22 +183,14 @@ def write_random_features(path: str | Path, fitted: Mapping[str, RandomFeatures]
 
 def read_random_features(path: str | Path) -> dict[str, RandomFeatures]:
     """What `write_random_features` wrote. Raises E3DError when it is missing or damaged."""
-    path = Path(path)
-    try:
-        content = json.loads(path.read_text())
+
+    def decode(content: Any) -> dict[str, RandomFeatures]:
         found = {
             str(name): RandomFeatures(**(entry | {"weights": tuple(map(float, entry["weights"]))}))
             for name, entry in content.items()
         }
         if not all(math.isfinite(w) for entry in found.values() for w in entry.weights):
             raise ValueError("a weight is not finite")
-    except OSError as error:
-        raise E3DError(
-            f"cannot read {path}: {error.strerror}; the stage `decomposition` makes it"
-        ) from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise E3DError(
-            f"{path} is damaged ({type(error).__name__}: {error}); delete it and run the stage "
-            "`decomposition` again"
-        ) from error
-    return found
+        return found
+
+    return read_fitted(Path(path), decode, stage="decomposition")

@@ -67,23 +67,12 @@ def structures_of(
         yield error
 
 
-def structure_of(
-    text: str,
-    *,
-    elements: Sequence[str],
-    charge: int = 0,
-    seed: int = 1,
-    frame: int | None = None,
-    kind: Kind | None = None,
-) -> Structure:
-    """The one structure that an argument stands for, see `structures_of`.
+def structure_of(text: str, *, elements: Sequence[str], **options: Any) -> Structure:
+    """The one structure that an argument stands for; options as of `structures_of`.
 
     Raises E3DError when it cannot be used, or stands for several.
     """
-    found = structures_of(
-        text, elements=elements, charge=charge, seed=seed, frame=frame, kind=kind
-    )  # fmt: skip
-    several = list(islice(found, 2))
+    several = list(islice(structures_of(text, elements=elements, **options), 2))
     if not several:
         raise E3DError(f"{text} holds no structure")
     if isinstance(several[0], E3DError):
