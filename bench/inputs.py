@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -145,14 +146,7 @@ class Bench:
         arguments = [self.file(n_conformations), "--model", model, "--out", out,
                      "--workers", workers, "--compile", "no"]  # fmt: skip
         start = time.perf_counter()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "e3d", "decompose", *map(str, arguments)],
-            stdout=subprocess.DEVNULL,
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != 0:
-            raise RuntimeError("e3d decompose failed; its message is above")
+        usage = _run(["-m", "e3d", "decompose", *map(str, arguments)], dict(os.environ))
         return time.perf_counter() - start, usage.ru_maxrss / 1024
 
 
@@ -168,6 +162,26 @@ def water(n_atoms: int) -> Atoms:
         one.translate(3.1 * np.array(place))
         box += one
     return box
+
+
+def _run(arguments: Sequence[str], environment: dict[str, str]) -> resource.struct_rusage:
+    """What a call of Python used. Raises RuntimeError when it fails."""
+    process = subprocess.Popen(
+        [sys.executable, *arguments], stdout=subprocess.DEVNULL, env=environment
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{' '.join(arguments)} failed; its message is above")
+    return usage
+
+
+def processor_seconds(*arguments: str) -> float:
+    """Processor time of a call of Python as users make it, with the threads that it takes."""
+    threads = {"OMP_NUM_THREADS"}  # which the benchmark has set for itself
+    environment = {name: value for name, value in os.environ.items() if name not in threads}
+    usage = _run(arguments, environment)
+    return usage.ru_utime + usage.ru_stime
 
 
 def seconds(work: Callable[[], object]) -> float:

@@ -13,6 +13,7 @@ from itertools import islice
 import torch
 import yaml
 from ase import Atoms
+from bonds import bonds_of_ibuprofen_over_import, bonds_over_import, further_molecule_over_import
 from inputs import Bench, seconds, water
 from rdkit import Chem
 
@@ -235,7 +236,8 @@ ROWS: tuple[Callable[[Bench], Iterator[float]], ...] = (
     ase_loop_over_decompose_31_atoms, ase_loop_over_decompose_tiny,
     ase_loop_over_compiled_31_atoms, eager_over_compiled, eager_over_compiled_31_atoms,
     rss_200k_over_20k, rss_200k_over_20k_tiny, one_worker_over_two, training_over_nequip_train,
-    gfn2_fragments_over_decompose,
+    gfn2_fragments_over_decompose, bonds_over_import, bonds_of_ibuprofen_over_import,
+    further_molecule_over_import,
 )  # fmt: skip
 SCALINGS: tuple[Callable[[Bench], Iterator[dict[int, float]]], ...] = (
     time_per_atom_of_water, time_per_conformation,

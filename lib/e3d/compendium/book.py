@@ -16,7 +16,7 @@ import yaml
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from e3d import files
-from e3d.compendium import explorer, findings, finish, page, records
+from e3d.compendium import explorer, findings, finish, leaderboard, page, records, speed
 from e3d.compendium.findings import Finding
 from e3d.errors import E3DError
 from e3d.paths import BOOK, EXECUTED, PIPELINE, PROVENANCE, RESULTS
@@ -81,8 +81,11 @@ def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results:
     by_notebook = records.by_notebook(recorded)
     found = findings.read(pages / FINDINGS, results)
     written = _written_by_stage()
-    if (source / f"{explorer.PAGE}.md").exists():
-        explorer.write(source, results)
+    for interactive in (explorer, leaderboard):
+        if (source / f"{interactive.PAGE}.md").exists():
+            interactive.write(source, results)
+    if (source / f"{speed.PAGE}.md").exists():
+        speed.write(source)
     for chapter in chapters(pages / "_toc.yml"):
         if (source / f"{chapter}.md").exists():
             continue
