@@ -13,8 +13,9 @@ from bs4 import BeautifulSoup, Tag
 
 from e3d.compendium import tables, terms
 
-#: Scripts and styles that no page needs: the few icons are drawn by the style sheet of the book.
-_UNUSED = re.compile(r"fontawesome|design-tabs|togglebutton")
+#: Scripts and styles that no page needs: the few icons are drawn by the style sheet of the book,
+#: and its own script, which Jupyter Book includes too, is added once, after what it reads.
+_UNUSED = re.compile(r"fontawesome|design-tabs|togglebutton|_static/e3d\.js\?")
 _MATHJAX = re.compile(r"mathjax", re.IGNORECASE)
 _SMALLEST_PX = 9.0  # of the text in a figure on a telephone
 DESCRIBED = 200  # characters of a description
