@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: book test pull run bench lint publish environment spice2
+.PHONY: book test pull run bench lint publish environment spice2 audit lock
 .DEFAULT_GOAL := book
 
 book: pull
@@ -40,13 +40,31 @@ publish: book
 	    && rm -f "$$GIT_INDEX_FILE" && git --work-tree=. add --all --force . && tree=$$(git write-tree) \
 	    && git push --force origin "$$(git commit-tree -m Publish $$tree):refs/heads/gh-pages"
 
+# known vulnerabilities of the locked versions; asks the index of packages, so it needs the network
+audit: .venv/.tools
+	.venv/tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r cuda.lock
+
+# pins stay as they are unless pyproject.toml rules them out; newer ones: LOCK=--upgrade
+lock: .venv/.tools
+	.ci/lock $(LOCK)
+
+.venv/.tools: .venv/.made
+	$(PYTHON) -m venv .venv/tools
+	.venv/tools/bin/pip install --quiet pip-audit==2.10.1 uv==0.13.9 && touch $@
+
 environment: .venv/.made .dvc/config.local
 
-.venv/.made: requirements.lock pyproject.toml
+# the locks hold whatever is needed, so pip looks for nothing else; CUDA only for the torch that uses it
+INSTALL := -m pip install --quiet --no-deps
+.venv/.made: requirements.lock cuda.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	@echo "installing the locked dependencies; this takes some minutes"
-	$(BIN)/pip install --quiet --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps --editable . && touch $@
+	sed -nE '/^(packaging|pip|setuptools|wheel)==/,/[^\\]$$/p' requirements.lock > .venv/build.lock
+	$(BIN)/python $(INSTALL) --require-hashes --requirement .venv/build.lock
+	$(BIN)/python $(INSTALL) --require-hashes --no-build-isolation --requirement requirements.lock
+	$(BIN)/pip freeze | grep -q '^torch==.*+cpu' || \
+	    $(BIN)/python $(INSTALL) --require-hashes --requirement cuda.lock
+	$(BIN)/python $(INSTALL) --no-build-isolation --editable . && touch $@
 
 # absolute, because DVC resolves it against the working directory; its default is world-writable
 .dvc/config.local: .venv/.made

@@ -3,6 +3,7 @@
 import re
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution, version
+from pathlib import Path
 
 import pytest
 import yaml
@@ -15,12 +16,22 @@ from e3d.paths import LOCK, ROOT
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
+PIN = re.compile(
+    r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)(?: ; sys_platform == 'linux')?"
+    r"((?: \\\n    --hash=sha256:[0-9a-f]{64})+)\n"
+)
+
+
+def pins(path: Path) -> dict[str, str]:
+    """Canonical name → version of every entry of a lock, which has nothing but pins with hashes."""
+    text = path.read_text()
+    assert PIN.sub("", text) == ""
+    return {canonicalize_name(pin[1]): pin[2] for pin in PIN.finditer(text)}
+
+
 def locked() -> dict[str, str]:
-    """Canonical name → version of every line of the lock."""
-    lines = LOCK.read_text().splitlines()
-    pairs = [re.fullmatch(r"([A-Za-z0-9._-]+)==([A-Za-z0-9.]+)", line) for line in lines]
-    assert all(pairs), [line for line, pair in zip(lines, pairs, strict=True) if not pair]
-    return {canonicalize_name(pair[1]): pair[2] for pair in pairs if pair}
+    """What `make environment` installs here: CUDA only with the build of torch that uses it."""
+    return pins(LOCK) | ({} if "+cpu" in version("torch") else pins(ROOT / "cuda.lock"))
 
 
 def needed(requirements: list[str]) -> set[str]:
@@ -65,6 +76,27 @@ def test_what_is_installed_is_what_is_locked() -> None:
         assert installed == pin, f"{name}: installed {installed}, locked {pin}"
 
 
+def test_nothing_is_installed_that_no_hash_names() -> None:
+    installs = re.findall(r"^\t.*INSTALL\) (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert len(installs) == 4
+    assert "--no-deps" in (ROOT / "Makefile").read_text()
+    for options in installs:
+        assert "--require-hashes" in options or "--no-build-isolation --editable ." in options
+    assert {"pip", "setuptools", "wheel"} <= set(pins(LOCK))
+
+
+def test_actions_are_commits_and_not_tags() -> None:
+    for workflow in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for used in re.findall(r"uses: (.+)", workflow.read_text()):
+            assert re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v[0-9.]+", used), used
+
+
+def test_dvc_reports_to_nobody() -> None:
+    config = (ROOT / ".dvc" / "config").read_text()
+    assert re.search(r"analytics = false\s", config)
+    assert re.search(r"check_update = false\s", config)
+
+
 def test_the_malicious_lightning_uploads_are_excluded() -> None:
     lightning = next(Requirement(t) for t in PROJECT["dependencies"] if t.startswith("lightning"))
     assert not lightning.specifier.contains("2.6.2")
@@ -77,7 +109,7 @@ def test_the_conda_environment_is_python_the_lock_and_the_project() -> None:
     assert Requirement(python.replace("=", "==")).specifier.contains("3.11")
     assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains("3.11.0")
     assert pip == "pip"
-    assert nested == {"pip": ["-r requirements.lock", "-e ."]}
+    assert nested == {"pip": ["-r requirements.lock", "-r cuda.lock"]}
 
 
 def test_the_citation_names_this_version() -> None:
