@@ -8,6 +8,7 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from rdkit import Chem, rdBase
 

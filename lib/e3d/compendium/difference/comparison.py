@@ -151,7 +151,7 @@ def _only(one: Run, other: Run) -> list[str]:
 
 
 def _entries(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Change]:
-    for name in before | after:
+    for name in {**before, **after}:
         if before.get(name) != after.get(name):
             yield Change("", name, before.get(name), after.get(name))
 
