@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from e3d import files
 from e3d.errors import E3DError
+from e3d.notebook.colours import of as colour_of
 
 MM_PER_INCH = 25.4
 PX_PER_POINT = 96 / 72
@@ -45,7 +46,7 @@ def theme() -> None:
         context="paper",
         style="ticks",
         palette="colorblind",
-        font_scale=1.1,
+        font_scale=1.2,  # of the smallest text, 9 px on a telephone
         rc={
             "axes.grid": True,
             "axes.spines.right": False,
@@ -323,10 +324,9 @@ def histogram(
     arrays = {name: np.asarray(group, dtype=float) for name, group in values.items()}
     edges = np.histogram_bin_edges(np.concatenate(list(arrays.values())), bins).tolist()
     for k, (name, group) in enumerate(arrays.items()):
-        ax.hist(group, edges, histtype="stepfilled", alpha=0.25, color=f"C{k % 10}",
-                density=density)  # fmt: skip
-        ax.hist(group, edges, histtype="step", lw=1.2, color=f"C{k % 10}", density=density,
-                label=name)  # fmt: skip
+        colour = colour_of(name, k)
+        ax.hist(group, edges, histtype="stepfilled", alpha=0.25, color=colour, density=density)
+        ax.hist(group, edges, histtype="step", lw=1.2, color=colour, density=density, label=name)
     ax.set(xlabel=xlabel, ylabel="density" if density else ylabel)
     if len(arrays) > 1:
         ax.legend(fontsize="small", ncols=2 if len(arrays) > 6 else 1)
