@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from e3d.cli import app
 from e3d.compendium.difference import comparison, page, runs, shown
-from e3d.compendium.difference.comparison import Tolerance, compare_tables
+from e3d.compendium.difference.tables import Tolerance, compare_tables
 from e3d.notebook import start as starting
 from e3d.paths import ROOT
 
@@ -82,7 +82,9 @@ def write_run(folder: Path, *, bits: float = 1.0, width: float = 0.1) -> Path:
 
 
 def call(*arguments: object) -> tuple[int, str, str]:
-    result = CliRunner().invoke(app, ["diff", *map(str, arguments)], env={"COLUMNS": "100"}, catch_exceptions=False)
+    result = CliRunner().invoke(
+        app, ["diff", *map(str, arguments)], env={"COLUMNS": "100"}, catch_exceptions=False
+    )
     return result.exit_code, result.stdout, result.stderr
 
 

@@ -55,10 +55,11 @@ def diff(
 
     from e3d import files
     from e3d.compendium.difference import comparison, page, runs, shown, terminal
+    from e3d.compendium.difference.tables import Tolerance
     from e3d.errors import E3DError
 
     try:
-        tolerance = comparison.Tolerance(rtol, atol)
+        tolerance = Tolerance(rtol, atol)
         with runs.opened(run, other, like=like) as pair:
             found = comparison.compare(*pair, tolerance)
         if html is not None:

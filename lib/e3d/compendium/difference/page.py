@@ -8,13 +8,8 @@ from html import escape
 from IPython.display import HTML
 
 from e3d.compendium.difference import runs, shown
-from e3d.compendium.difference.comparison import (
-    Change,
-    Difference,
-    FileDifference,
-    Tolerance,
-    compare,
-)
+from e3d.compendium.difference.comparison import Difference, compare
+from e3d.compendium.difference.tables import Change, FileDifference, Tolerance
 from e3d.webpage import document
 
 #: Changes of one table that the page shows; more are counted.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from e3d.compendium.difference.comparison import Change, Difference, FileDifference
+from e3d.compendium.difference.comparison import Difference
+from e3d.compendium.difference.tables import Change, FileDifference
 
 
 def value(found: Any) -> str:

@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from e3d.compendium.difference import shown
-from e3d.compendium.difference.comparison import Change, Difference, FileDifference
+from e3d.compendium.difference.comparison import Difference
+from e3d.compendium.difference.tables import Change, FileDifference
 
 
 def show(found: Difference, console: Console, *, limit: int | None) -> None:
