@@ -24,6 +24,21 @@ document.addEventListener("DOMContentLoaded", () => {
   }
 });
 
+// What scrolls in itself can be reached by the keyboard.
+const reachable = () => {
+  for (const part of document.querySelectorAll("article :is(table, figure, pre, div, mjx-container)")) {
+    const scrolls = part.scrollWidth > part.clientWidth + 1 && part.clientWidth > 0 &&
+      ["auto", "scroll"].includes(getComputedStyle(part).overflowX);
+    if (scrolls) part.tabIndex = 0;
+  }
+};
+addEventListener("load", () => {
+  reachable();
+  window.MathJax?.startup?.promise?.then(reachable);
+});
+addEventListener("resize", reachable);
+document.addEventListener("toggle", reachable, true);
+
 // Paper is white and cannot be unfolded.
 let before = null;
 addEventListener("beforeprint", () => {

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import axe_playwright_python
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
@@ -18,6 +19,7 @@ from e3d.errors import E3DError
 from e3d.paths import BOOK, ROOT
 
 HTML = BOOK / "_build" / "html"
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text()
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))), None)
 RECORD = {
     "name": "bde",
@@ -218,9 +220,11 @@ def test_every_chapter_is_there_and_results_tell_their_origin(chapter: str) -> N
 
 
 @built
-@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("width", [360, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_shows_from_a_file(browser: Browser, scheme: str, width: int) -> None:
+def test_every_page_shows_from_a_file_and_is_accessible(
+    browser: Browser, scheme: str, width: int
+) -> None:
     context = browser.new_context(
         viewport={"width": width, "height": 844}, color_scheme=scheme, offline=True
     )
@@ -253,7 +257,55 @@ def test_every_page_shows_from_a_file(browser: Browser, scheme: str, width: int)
         assert state["bare"] == 0, f"{chapter}: {state['bare']} formulas are not typeset"
         assert not state["broken"], (chapter, state["broken"])
         assert not wrong, (chapter, wrong)
+        page.evaluate(AXE)
+        violations = page.evaluate(
+            """async () => (await axe.run(document, { resultTypes: ['violations'] })).violations
+                .map(found => [found.id, found.nodes.length, found.nodes[0].html.slice(0, 200)])"""
+        )
+        assert not violations, (chapter, violations)
     context.close()
+
+
+@built
+def test_the_way_from_the_first_screen_to_a_figure_and_its_data(browser: Browser) -> None:
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"file://{HTML}/index.html")
+    page.wait_for_selector(".tag_in-short")
+    said = page.inner_text(".tag_in-short")
+    assert "kcal/mol" in said
+    assert re.search(r"Asked.*Found.*How sure", said, re.DOTALL)
+    page.locator("svg.points g.point").first.hover()
+    assert "bond" in page.inner_text(".point-name")
+    cards = page.locator("ul.cards a")
+    assert cards.count() >= len(book.chapters(BOOK / "_toc.yml")) - 8
+    page.click("ul.cards a[href='05_entropy.html']")
+    assert page.inner_text("h1").startswith("05 · ")
+    for link in page.locator("figcaption a, p.files a").all():
+        assert (HTML / str(link.get_attribute("href"))).is_file()
+    pages_of_code = page.locator("div.cell_input:visible")
+    assert pages_of_code.count() == 0, "all code is folded"
+    page.close()
+
+
+@built
+def test_paper_is_white_with_everything_unfolded_and_the_search_has_excerpts(
+    browser: Browser,
+) -> None:
+    page = browser.new_page(color_scheme="dark")
+    page.goto(f"file://{HTML}/05_entropy.html")
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    look = page.evaluate("() => { const s = getComputedStyle(document.querySelector('article p'));"
+                         "return [s.color, getComputedStyle(document.body).backgroundColor,"
+                         "document.querySelectorAll('details:not([open])').length]; }")  # fmt: skip
+    assert look == ["rgb(0, 0, 0)", "rgb(255, 255, 255)", 0]
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("() => document.documentElement.dataset.theme") == "dark"
+    page.emulate_media(media="screen")
+    page.goto(f"file://{HTML}/search.html?q=entropy")
+    page.wait_for_selector("#search-results li p.context")
+    assert "entropy" in page.inner_text("#search-results").lower()
+    page.close()
 
 
 def test_the_workflow_is_valid_and_runs_the_two_commands() -> None:

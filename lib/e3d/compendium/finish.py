@@ -73,9 +73,12 @@ def _landmarks(soup: BeautifulSoup) -> None:
     for tag in soup.select("#jb-print-docs-body"):
         tag.decompose()  # a second title and table of contents, for paper only
     for tag in soup.select('[role^="doc-"]'):
-        del tag["role"]
-    for tag in soup.select("article pre, .jb-wide"):
-        tag["tabindex"] = "0"
+        if tag["role"] == "doc-biblioentry":
+            tag["role"] = "listitem"  # of the list of references
+        else:
+            del tag["role"]
+    for tag in soup.select(".bd-sidebar-primary"):
+        tag["role"], tag["aria-label"] = "region", "Contents of the book"
 
 
 def _figures(soup: BeautifulSoup, html: Path) -> None:
