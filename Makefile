@@ -12,8 +12,10 @@ book: pull
 test: environment
 	$(BIN)/pytest -n auto --dist worksteal
 
+# DVC removes a damaged object, also where git tracks it
 pull: environment
-	$(BIN)/dvc pull
+	$(BIN)/dvc pull || { git diff --quiet --diff-filter=D -- remote || \
+	    echo "remote/ held damaged objects; \`git restore remote\` brings them back, then: make pull"; exit 1; }
 
 # make run NB=05_entropy P="bin_width_eV=0.05 n_resamples=200"; both reach the shell as data alone
 unexport NB P
