@@ -28,12 +28,14 @@ def run(
 ) -> None:
     """Execute a notebook with other parameters than params.yaml has, into a folder of its own."""
     from e3d.compendium.execute import find, run_here
+    from e3d.compendium.pipeline import stages_of
     from e3d.compendium.rendering import write_page
 
-    folder = run_here(notebook, parameter or [], out, like=like)
+    folder, source = run_here(notebook, parameter or [], out, like=like), find(notebook)
     typer.echo(f"wrote {folder}")
-    typer.echo(f"to read: {write_page(folder / find(notebook).name)}")
-    typer.echo(f"to compare with the published one: e3d diff {folder}")
+    typer.echo(f"to read: {write_page(folder / source.name)}")
+    if stages_of(source):
+        typer.echo(f"to compare with the published one: e3d diff {folder}")
 
 
 @app.command()
