@@ -52,6 +52,8 @@ HEADLINE = (
     "teacher.within_class_spearman_length",
     "teacher.within_class_spearman_shuffled",
     "teacher.within_class_spearman_untrained",
+    "control.mae_kcal_per_mol",
+    "control.mae_additive_kcal_per_mol",
     # models that have seen broken bonds, entropy against errors, other elements
     "broken.fragment_mae_bse49_kcal_per_mol",
     "broken.fragment_mae_bse49_kcal_per_mol_before",

@@ -1,11 +1,16 @@
 """The table of a teacher, and what is fitted to it from the surroundings of a bond."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
+from tests.examples import labelled
 
 from chapters.teacher import tables
 from chapters.teacher.tables import TRUE
+from e3d.chemistry.brenner import Brenner
 from e3d.data.dataset import Dataset
 from e3d.errors import E3DError
 
@@ -83,3 +88,13 @@ def test_gfn2_binds_every_bond_of_a_relaxed_molecule() -> None:
 def test_hydrogen_is_told_from_other_elements() -> None:
     classes = ["C-H", "H-Si", "C=C", "Cl-Si", "He-Li"]
     assert tables.between_heavy_atoms(classes).tolist() == [False, False, True, True, True]
+
+
+def test_true_energies_of_the_reactive_teacher_add_up_to_its_label() -> None:
+    ethane = labelled("CC")
+    ethane = replace(ethane, temperatures=np.zeros(1, dtype=int))
+    teacher = tables.brenner_table([ethane])
+    atoms = Atoms(ethane.atomic_numbers, ethane.positions[0], calculator=Brenner())
+    assert teacher[TRUE].sum() == pytest.approx(atoms.get_potential_energy())
+    assert (teacher["i"] < teacher["j"]).all()
+    assert (teacher[TRUE] < -1).sum() == 7  # one bond of carbon atoms, six to hydrogen
