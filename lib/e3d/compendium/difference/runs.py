@@ -70,14 +70,14 @@ def _is_revision(text: str) -> bool:
 
 def _run(text: str, temporary: Path) -> Run:
     folder = Path(text)
+    if _is_stage(text):  # also where a folder has its name, which ./NAME is
+        return _of_stage(text, ROOT, text)
     if folder.is_dir():
         return _of_folder(folder)
     if _is_revision(text):
         revision, _, stage = text.partition(":")
         _check_out(revision, temporary)
         return _of_stage(stage, temporary, text)
-    if _is_stage(text):
-        return _of_stage(text, ROOT, text)
     runs = sorted(path for path in (RUNS / folder.stem).glob("*") if path.is_dir())
     if runs:
         return _of_folder(runs[-1])
