@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: book test pull run bench lint publish environment spice2 audit lock
+.PHONY: book test pull run bench lint publish environment spice2 archive audit lock
 .DEFAULT_GOAL := book
 
 book: pull
@@ -41,6 +41,10 @@ publish: book
 	cd book/_build/html && export GIT_DIR="$(CURDIR)/.git" GIT_INDEX_FILE="$(CURDIR)/.git/publish" \
 	    && rm -f "$$GIT_INDEX_FILE" && git --work-tree=. add --all --force . && tree=$$(git write-tree) \
 	    && git push --force origin "$$(git commit-tree -m Publish $$tree):refs/heads/gh-pages"
+
+# everything in one file with its provenance, for a repository of data such as Zenodo
+archive: pull
+	$(BIN)/e3d archive --out runs/e3d.zip
 
 # known vulnerabilities of the locked versions; asks the index of packages, so it needs the network
 audit: .venv/.tools
