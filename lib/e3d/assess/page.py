@@ -75,7 +75,7 @@ def _scores(report: Mapping[str, Any]) -> str:
         if test["test"] != last:
             last = test["test"]
             rows.append(f'<tr class="test"><th colspan="{len(names) + 2}" class="text">'
-                        f"{escape(last)}</th></tr>")  # fmt: skip
+                        f"<span>{escape(last)}</span></th></tr>")  # fmt: skip
         best = _best(test)
         cells = "".join(
             f'<td class="{"best" if name == best else ""}">'
