@@ -22,6 +22,10 @@ document.addEventListener("DOMContentLoaded", () => {
       else tip.hidden = true;
     });
   }
+  document.addEventListener("click", (event) => { // a touch has to tell the name first
+    const [molecule, bond] = (under(event)?.dataset.name ?? "").split(", bond ");
+    if (bond && event.pointerType !== "touch") location.href = `explorer.html#${encodeURIComponent(molecule)}`;
+  });
 });
 
 // What scrolls in itself can be reached by the keyboard.

@@ -160,8 +160,28 @@ def test_an_address_names_a_molecule_and_a_bond(opened: Page, file: Path) -> Non
     opened.reload()
     assert name_of(opened) == "acetylene"
     assert opened.locator("tr.chosen").inner_text().startswith("C0–C1")
+    opened.goto(f"{file.as_uri()}#Ethanol")
+    opened.wait_for_function(
+        "() => document.getElementById('explorer-name').textContent.trim() == 'ethanol'"
+    )
     opened.goto(f"{file.as_uri()}#O")
     opened.wait_for_function("() => document.getElementById('explorer-name').textContent[0] == '<'")
+
+
+def test_a_named_point_of_a_figure_leads_to_its_molecule(browser: Browser, file: Path) -> None:
+    figure = file.with_name("figure.html")
+    script = (BOOK / "_static" / "e3d.js").read_text()
+    figure.write_text(
+        '<!DOCTYPE html><svg class="points" width="90" height="90"><g class="point">'
+        "<title>acetylene, bond C#C: 170 kcal/mol</title><circle cx=50 cy=50 r=20 /></g></svg>"
+        f"<script>{script}</script>"
+    )
+    page = browser.new_page()
+    page.goto(figure.as_uri())
+    page.locator("circle").click()
+    page.wait_for_url("**/explorer.html#acetylene")
+    assert name_of(page) == "acetylene"
+    page.close()
 
 
 def test_the_quiz_keeps_score(opened: Page) -> None:

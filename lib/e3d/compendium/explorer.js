@@ -154,7 +154,7 @@ const explorer = (() => {
   // Addresses: #CCO, and #CCO:0-1 for a bond.
   const follow = (first) => {
     const [text, bond] = decodeURIComponent(location.hash.slice(1)).split(/:(\d+-\d+)$/);
-    const found = text && data.molecules.find((entry) => fit(entry, text) <= 1);
+    const found = text && data.molecules.find((entry) => fit(entry, plain(text)) <= 1);
     if (!found) {
       if (first) show(data.molecules.find((entry) => entry.smiles === "CCO") ?? data.molecules[0]);
       return;
