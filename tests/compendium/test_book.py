@@ -281,7 +281,7 @@ def test_the_way_from_the_first_screen_to_a_figure_and_its_data(browser: Browser
     assert cards.count() == len(chapters) - 1, "one per chapter, this page left out"
     page.click("ul.cards a[href='05_entropy.html']")
     assert page.inner_text("h1").startswith("05 · ")
-    for link in page.locator("figcaption a, p.files a").all():
+    for link in page.locator(":is(figcaption, p.files) a:not(.headerlink)").all():
         assert (HTML / str(link.get_attribute("href")).partition("#")[0]).is_file()
     pages_of_code = page.locator("div.cell_input:visible")
     assert pages_of_code.count() == 0, "all code is folded"
