@@ -85,7 +85,8 @@ def _group(molecule: Mapping[str, Any]) -> str:
     smiles = escape(molecule["smiles"])
     return (
         f'<tbody id="{smiles}"><tr><th colspan="{len(COLUMNS) + 2}" scope="rowgroup">'
-        f"{escape(molecule['name'])} <code>{smiles}</code> <small>{escape(about)}</small></th>"
+        f'<a href="{escape(link(molecule["smiles"]))}">{escape(molecule["name"])}</a> '
+        f"<code>{smiles}</code> <small>{escape(about)}</small></th>"
         f"</tr>\n{rows}</tbody>"
     )
 
