@@ -141,3 +141,16 @@ def test_histograms_share_their_bins(ax):
     first, second = (patch.get_xy()[:, 0] for patch in ax.patches[:3:2])
     assert set(first) == set(second)
     assert ax.get_xlabel() == "ε (eV)"
+
+
+def test_named_points_say_their_name_and_the_figure_its_smallest_text() -> None:
+    fig, ax = plots.figure(60, 60)
+    plots.named_points(ax, [1.0, 2.0], [1.0, 2.0], ["CO₂ & C=O", "a < b"], marker="o", label="x")
+    drawn = plots.svg(fig)
+    assert "<title>CO₂ &amp; C=O</title>" in drawn
+    assert "<title>a &lt; b</title>" in drawn
+    assert drawn.count('class="point"') == 2
+    ticks = ax.get_xticklabels()[0].get_fontsize() * 96 / 72
+    assert f'data-text-px="{ticks:.1f}"' in drawn
+    assert ax.get_legend_handles_labels()[1] == ["x"]
+    plt.close(fig)

@@ -122,7 +122,7 @@ def svg(fig: Figure) -> str:
     with plt.rc_context({"svg.hashsalt": "e3d"}):
         fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     texts = [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip()]
-    smallest = min((text.get_fontsize() for text in texts), default=10.0) * PX_PER_POINT
+    smallest = min((float(text.get_fontsize()) for text in texts), default=10.0) * PX_PER_POINT
     drawn = buffer.getvalue().replace("<svg ", f'<svg data-text-px="{smallest:.1f}" ', 1)
     return _NAMED.sub(r'<g class="point"><title>\1</title>', drawn)
 

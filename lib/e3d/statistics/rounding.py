@@ -53,9 +53,10 @@ def spelled(found: Estimate | pd.Series | float | None, decimals: int = 3) -> st
     """
     if not isinstance(found, Mapping | pd.Series) or not np.isfinite(found["value"]):
         return NOTHING
-    if pd.isna(found["low"]) or pd.isna(found["high"]):
+    low, high = found["low"], found["high"]
+    if low is None or high is None or np.isnan(low) or np.isnan(high):
         return f"{found['value']:.{decimals}f}"
-    return ranged(found["value"], found["low"], found["high"], f".{decimals}f")
+    return ranged(found["value"], low, high, f".{decimals}f")
 
 
 def ranged(value: float, low: float, high: float, spec: str) -> str:
