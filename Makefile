@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: book test pull run bench lint publish environment spice2 archive audit lock
+.PHONY: book test pull run bench faults lint publish environment spice2 archive audit lock
 .DEFAULT_GOAL := book
 
 book: pull
@@ -28,6 +28,10 @@ run: pull
 # ratios into bench/results.json, on an otherwise idle machine; a smaller version: BENCH=--quick
 bench: pull
 	$(BIN)/python bench/benchmark.py $(BENCH)
+
+# kills at random moments, full disks and the like, into results/faults.csv; half an hour. FAULTS="--kills 2"
+faults: pull
+	$(BIN)/python bench/faults.py $(FAULTS)
 
 # SPICE 2.0.1, 37 GB, into external/; an interrupted download goes on
 spice2: environment

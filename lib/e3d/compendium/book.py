@@ -22,6 +22,8 @@ from e3d.errors import E3DError
 from e3d.paths import BOOK, EXECUTED, PIPELINE, PROVENANCE, RESULTS
 
 FINDINGS = "findings.yml"
+#: Table of the results that the page on trust shows.
+FAULTS = "faults.csv"
 #: Stands in a notebook where the cards of all chapters go.
 CARDS = "<!-- chapters -->"
 
@@ -78,6 +80,8 @@ def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results:
     """
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(pages, source, ignore=shutil.ignore_patterns("_build", "executed", FINDINGS))
+    if (results / FAULTS).exists():
+        shutil.copyfile(results / FAULTS, source / FAULTS)
     by_notebook = records.by_notebook(recorded)
     found = findings.read(pages / FINDINGS, results)
     written = _written_by_stage()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import resource
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _MENDS: dict[int | None, str] = {
     errno.EDQUOT: "; free space and run it again",
     errno.EMFILE: "; a run needs 256 open files: `ulimit -n 256`",
 }
+#: Open files that a run and its kernel need at most.
+HANDLES = 256
 #: Environment variables for the folders of Jupyter and IPython, which lie in HOME otherwise.
 _OF_JUPYTER = ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR")
 
@@ -36,6 +39,7 @@ def executed(notebook: Path, working: Path, values: dict[str, Any]) -> nbformat.
     Raises E3DError when a cell raises, when the kernel dies or does not start, and when a disk is
     full; the unfinished copy then stays.
     """
+    _enough_handles(notebook)
     os.environ.setdefault("PYTHONHASHSEED", "0")
     # one thread: faster for small molecules, and sums come out the same on any number of cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -50,6 +54,18 @@ def executed(notebook: Path, working: Path, values: dict[str, Any]) -> nbformat.
             cwd=ROOT,
             coalesce_streams=True,
             extra_arguments=["--log-level=CRITICAL"],  # the kernel's own log is not the reader's
+        )
+
+
+def _enough_handles(notebook: Path) -> None:
+    """Raise E3DError where a kernel could not open its sockets; it fails in odd ways then."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed < HANDLES <= most or (allowed < HANDLES and most == resource.RLIM_INFINITY):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (HANDLES, most))
+    elif allowed < HANDLES:
+        raise E3DError(
+            f"{notebook.name} cannot be executed: this shell allows {allowed} open files, a run "
+            f"needs {HANDLES}; raise the limit with `ulimit -n`"
         )
 
 
