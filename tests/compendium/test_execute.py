@@ -303,3 +303,11 @@ def test_an_unknown_notebook_or_stage_names_those_there_are() -> None:
         execute.find("99_nothing")
     with pytest.raises(E3DError, match="no stage 'nothing'"):
         execute.run_stage("nothing")
+
+
+def test_too_few_handles_are_said_before_anything_runs(
+    notebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kernel.resource, "getrlimit", lambda _: (24, 24))
+    with pytest.raises(E3DError, match="allows 24 open files, a run needs 256"):
+        execute.run_here(notebook, [], tmp_path / "out")
