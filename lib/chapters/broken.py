@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import ase.io
@@ -16,6 +16,7 @@ from e3d.data.split import fold
 from e3d.decomposition.edges import bond_energies, decompose
 from e3d.decomposition.tables import ModelSpec
 from e3d.labels import fragments
+from e3d.statistics.comparison import Comparison, compare
 from e3d.units import KCAL_PER_MOL_PER_EV
 
 #: Whether the radicals that a bond leaves were trained on.
@@ -136,3 +137,29 @@ def mean_radical_errors(
 def n_radicals(bond_classes: Sequence[str]) -> np.ndarray:
     """How many fragments of single bonds of a class are radicals, not hydrogen atoms; (n,)."""
     return np.array([sum(symbol != "H" for symbol in name.split("-")) for name in bond_classes])
+
+
+def compared(
+    rows: pd.DataFrame,
+    sources: Mapping[str, Sequence[str]],
+    statistic: Callable[..., float],
+    *,
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> Comparison:
+    """`statistic(values, references)` of every source, resampled over molecules.
+
+    sources: columns of the seeds of every source, in kcal/mol, whose mean it is.
+    """
+    rows = rows.reset_index(drop=True)
+    means = {name: rows[list(members)].mean(axis=1) for name, members in sources.items()}
+    return compare(
+        means, rows["reference_kcal_per_mol"], statistic=statistic, groups=rows["smiles"],
+        seeds={name: rows[list(members)] for name, members in sources.items()},
+        n_resamples=n_resamples, seed=seed,
+    )  # fmt: skip
+
+
+def mean_deviation(values: np.ndarray, references: np.ndarray) -> float:
+    """Mean signed deviation, in the unit of the values."""
+    return float(np.mean(values - references))

@@ -77,3 +77,13 @@ def correlation(
         return ranks.spearman(drawn[:, 0], drawn[:, 1])
 
     return estimate(rows, statistic=statistic, limits=(-1.0, 1.0), **options)
+
+
+def verdict(found: Estimate, least: float) -> str:
+    """Whether a rank correlation is of use: `least` or more in size, and not by chance."""
+    if abs(found["value"]) < least:
+        return f"refuted: |ρ| < {least}"
+    low, high = found["low"], found["high"]
+    if low is None or high is None or low <= 0 <= high:
+        return "undecided: the interval includes zero"
+    return "supported"

@@ -65,7 +65,12 @@ def trajectory_html(
         "always": always_drawn,
     }
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
-    filled = {"__NAME__": name, "__TITLE__": escape(title), "__ALT__": escape(alt), "__DATA__": text}
+    filled = {
+        "__NAME__": name,
+        "__TITLE__": escape(title),
+        "__ALT__": escape(alt),
+        "__DATA__": text,
+    }
     html = resources.files(__package__).joinpath("viewer.html").read_text(encoding="utf-8").rstrip()
     for key, value in filled.items():
         html = html.replace(key, value)
