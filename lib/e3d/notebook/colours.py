@@ -28,7 +28,8 @@ def of_class(name: str) -> str | None:
     base = to_rgb(_OF_PAIR.get(f"{first}-{second}", _OTHER))
     share = _LIGHTER[order]
     end = 1.0 if share > 0 else 0.0
-    return to_hex([(1 - abs(share)) * channel + abs(share) * end for channel in base])
+    red, green, blue = ((1 - abs(share)) * channel + abs(share) * end for channel in base)
+    return to_hex((red, green, blue))
 
 
 def of(name: str, place: int) -> str:
