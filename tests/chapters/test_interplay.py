@@ -1,5 +1,7 @@
 """Measures without labels, and their correlation with errors."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import torch
 from tests.examples import labelled
 
 from chapters import interplay
-from e3d.models.allegro import load_model, untrained
+from e3d.models.allegro import load_model
 from e3d.units import KCAL_PER_MOL_PER_EV
 
 
@@ -16,13 +18,11 @@ def model():
     return load_model("checkpoints/study/n100-s0", device="cpu")
 
 
-def test_the_norm_of_the_weights_is_euclidean(model):
-    norm = interplay.weight_norm(model)
-    other = untrained(model, seed=1)
-    assert norm == pytest.approx(
-        float(torch.cat([w.flatten().double() for w in model.module.parameters()]).norm())
-    )
-    assert norm != pytest.approx(interplay.weight_norm(other), rel=1e-3)
+def test_the_norm_of_the_weights_is_euclidean():
+    layer = torch.nn.Linear(2, 1, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([[3.0, -4.0]]))
+    assert interplay.weight_norm(SimpleNamespace(module=layer)) == pytest.approx(5)
 
 
 def test_the_off_bond_share_is_none_where_every_pair_is_a_bond(model):
@@ -53,3 +53,13 @@ def test_a_common_cause_is_held_constant():
     given = interplay.correlation(table, "measure", "error", given="cause", n_resamples=100)
     assert plain["low"] > 0.5
     assert given["low"] < 0 < given["high"]
+
+
+def test_a_correlation_is_of_use_where_it_is_large_and_no_chance():
+    def found(value, low, high):
+        return {"value": value, "low": low, "high": high, "n": 13}
+
+    assert interplay.verdict(found(0.7, 0.3, 0.9), 0.4) == "supported"
+    assert interplay.verdict(found(-0.7, -0.9, -0.3), 0.4) == "supported"
+    assert interplay.verdict(found(0.5, -0.1, 0.9), 0.4).startswith("undecided")
+    assert interplay.verdict(found(0.3, 0.1, 0.5), 0.4).startswith("refuted")
