@@ -1,6 +1,6 @@
 """Measures without labels, and their correlation with errors."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -18,11 +18,11 @@ def model():
     return load_model("checkpoints/study/n100-s0", device="cpu")
 
 
-def test_the_norm_of_the_weights_is_euclidean():
+def test_the_norm_of_the_weights_is_euclidean(model):
     layer = torch.nn.Linear(2, 1, bias=False)
     with torch.no_grad():
         layer.weight.copy_(torch.tensor([[3.0, -4.0]]))
-    assert interplay.weight_norm(SimpleNamespace(module=layer)) == pytest.approx(5)
+    assert interplay.weight_norm(replace(model, module=layer)) == pytest.approx(5)
 
 
 def test_the_off_bond_share_is_none_where_every_pair_is_a_bond(model):
