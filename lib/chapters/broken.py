@@ -17,6 +17,7 @@ from e3d.decomposition.edges import bond_energies, decompose
 from e3d.decomposition.tables import ModelSpec
 from e3d.labels import fragments
 from e3d.statistics.comparison import Comparison, compare
+from e3d.statistics.intervals import UNBOUNDED
 from e3d.units import KCAL_PER_MOL_PER_EV
 
 #: Whether the radicals that a bond leaves were trained on.
@@ -144,19 +145,20 @@ def compared(
     sources: Mapping[str, Sequence[str]],
     statistic: Callable[..., float],
     *,
+    limits: tuple[float, float] = UNBOUNDED,
     n_resamples: int = 1000,
     seed: int = 0,
 ) -> Comparison:
     """`statistic(values, references)` of every source, resampled over molecules.
 
-    sources: columns of the seeds of every source, in kcal/mol, whose mean it is.
+    sources: columns of the seeds of every source, in kcal/mol, whose mean it is; limits as for `compare`.
     """
     rows = rows.reset_index(drop=True)
     means = {name: rows[list(members)].mean(axis=1) for name, members in sources.items()}
     return compare(
         means, rows["reference_kcal_per_mol"], statistic=statistic, groups=rows["smiles"],
         seeds={name: rows[list(members)] for name, members in sources.items()},
-        n_resamples=n_resamples, seed=seed,
+        limits=limits, n_resamples=n_resamples, seed=seed,
     )  # fmt: skip
 
 
