@@ -151,7 +151,8 @@ def compared(
 ) -> Comparison:
     """`statistic(values, references)` of every source, resampled over molecules.
 
-    sources: columns of the seeds of every source, in kcal/mol, whose mean it is; limits as for `compare`.
+    sources: columns of the seeds of every source, in kcal/mol, whose mean it is; limits as for
+    `compare`.
     """
     rows = rows.reset_index(drop=True)
     means = {name: rows[list(members)].mean(axis=1) for name, members in sources.items()}

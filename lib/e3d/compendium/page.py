@@ -73,7 +73,9 @@ def _hide_code(cell: NotebookNode) -> None:
     tags = _tags(cell)
     if cell.cell_type == "code" and "remove-input" not in tags:
         said = {"findings", "in-short"} & set(tags)
-        tags.append("remove-input" if said else "hide-input")
+        tag = "remove-input" if said else "hide-input"
+        if tag not in tags:  # a tag twice is no valid notebook
+            tags.append(tag)
 
 
 def _gathered(cells: list[NotebookNode]) -> list[NotebookNode]:
