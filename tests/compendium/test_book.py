@@ -216,6 +216,8 @@ def test_every_chapter_is_there_and_results_tell_their_origin(chapter: str) -> N
     page = (HTML / f"{chapter}.html").read_text()
     if not (BOOK / f"{chapter}.md").exists():
         assert "How this page was made" in page
+    # thumbnails of cards say nothing that the title beside them does not
+    page = re.sub(r"<img alt=\"\" loading=\"lazy\"[^>]*>", "", page)
     assert not re.search(r"<img(?![^>]*\balt=\"[^\"]+\")[^>]*_images", page), "no alternative text"
 
 

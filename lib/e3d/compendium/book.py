@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import yaml
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -81,7 +82,8 @@ def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results:
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(pages, source, ignore=shutil.ignore_patterns("_build", "executed", FINDINGS))
     if (results / FAULTS).exists():
-        shutil.copyfile(results / FAULTS, source / FAULTS)
+        table = pd.read_csv(results / FAULTS, dtype=str).fillna("–")
+        (source / FAULTS).with_suffix(".html").write_text(table.to_html(index=False, border=0))
     by_notebook = records.by_notebook(recorded)
     found = findings.read(pages / FINDINGS, results)
     written = _written_by_stage()

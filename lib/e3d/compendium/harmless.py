@@ -47,7 +47,13 @@ def code(value: object) -> str:
 def plain(value: object) -> str:
     """Text as Markdown that shows exactly that text, in one line."""
     text = printable(str(value))
-    return "".join(f"\\{c}" if c in string.punctuation and c not in ",;./-_" else c for c in text)
+    marks = set(string.punctuation) - set(",;./-_")
+    within_a_word = r"(?<=[A-Za-z0-9])_(?=[A-Za-z0-9])"  # where it means nothing, as in names
+    parts = re.split(f"({within_a_word})", text)
+    return "".join(
+        part if k % 2 else "".join(f"\\{c}" if c in marks or c == "_" else c for c in part)
+        for k, part in enumerate(parts)
+    )
 
 
 def table(html: str) -> str:
