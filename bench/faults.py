@@ -222,8 +222,10 @@ def trials(
         command = known[name]
         prepared(work, inputs)
         begin = time.monotonic()
-        if start(command, work).wait() != 0:
-            raise SystemExit(f"{name} fails undisturbed")
+        undisturbed = start(command, work)
+        said = undisturbed.communicate()[1]
+        if undisturbed.returncode != 0:
+            raise SystemExit(f"{name} fails undisturbed: {said.strip()}")
         seconds, expected = time.monotonic() - begin, command.same(work / command.output)
         tried: list[tuple[str, Callable[[], dict[str, bool]]]] = [
             ("killed", lambda c=command, e=expected, s=seconds:
