@@ -262,7 +262,8 @@ def test_every_page_shows_from_a_file_and_is_accessible(
         page.evaluate(AXE)
         violations = page.evaluate(
             """async () =>
-                (await axe.run(document, { preload: false, resultTypes: ['violations'] })).violations
+                (await axe.run(document, { preload: false, resultTypes: ['violations'] }))
+                .violations
                 .map(found => [found.id, found.nodes.length, found.nodes[0].html.slice(0, 200)])"""
         )
         assert not violations, (chapter, violations)
