@@ -45,7 +45,7 @@ def build(
     Raises E3DError when a chapter, its record or its finding is missing, another process builds
     it, or the build gives any warning; the book that was there then stays.
     """
-    html, work = out / "_build" / "html", out / "_build" / "work"
+    html, work = out / "_build" / "html", out / "_build" / "unfinished"
     with files.replacing_folder(html) as new:
         assemble(work / "source", pages, executed, recorded, results)
         made = _rendered(work / "source", work)
