@@ -319,3 +319,9 @@ def test_the_workflow_is_valid_and_runs_the_two_commands() -> None:
     subprocess.run([*lint, "vendor.github-workflows", workflow], check=True, capture_output=True)
     commands = re.findall(r"- run: (.+)", workflow.read_text())
     assert commands == ["make book", "make test"]
+
+
+def test_a_cell_that_is_folded_already_keeps_one_tag() -> None:
+    cell = nbformat.v4.new_code_cell("x = 1", metadata={"tags": ["hide-input"]})
+    page._hide_code(cell)
+    assert cell.metadata["tags"] == ["hide-input"]
