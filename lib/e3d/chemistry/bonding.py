@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import SupportsIndex
 
 import numpy as np
+from ase.geometry import find_mic
 from jaxtyping import Float, Int
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdDistGeom, rdForceFieldHelpers
@@ -134,13 +135,15 @@ def bond_lengths(
 ) -> Float[np.ndarray, "*frames n_pairs"]:
     """Distances of pairs of atoms, in the unit of the positions, in one geometry or several.
 
-    In a crystal, shifts give the periodic image of each second atom in cells, and the rows of
-    `cell` are its lattice vectors.
+    In a crystal, the rows of `cell` are its lattice vectors, and shifts give the periodic image of
+    each second atom in cells, by default the nearest one.
     """
-    ends = positions[..., pairs[:, 1], :]
-    if shifts is not None and cell is not None:
-        ends = ends + shifts @ cell
-    return np.linalg.norm(ends - positions[..., pairs[:, 0], :], axis=-1)
+    vectors = positions[..., pairs[:, 1], :] - positions[..., pairs[:, 0], :]
+    if cell is None:
+        return np.linalg.norm(vectors, axis=-1)
+    if shifts is None:
+        return find_mic(vectors.reshape(-1, 3), cell)[1].reshape(vectors.shape[:-1])
+    return np.linalg.norm(vectors + shifts @ cell, axis=-1)
 
 
 def cut(molecule: Chem.Mol, i: int, j: int) -> Chem.RWMol:

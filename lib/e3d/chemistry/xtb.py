@@ -64,8 +64,9 @@ def single_point(
     return SinglePoint(float(result.get("energy")), np.asarray(result.get("gradient")), orders)
 
 
-def calculator(*, unpaired: int = 0) -> Any:
-    """ASE calculator of GFN2-xTB for a neutral molecule. An SCF starts from the one before."""
+def calculator(*, unpaired: int = 0, method: str = "GFN2-xTB") -> Any:
+    """ASE calculator of GFN2-xTB, or GFN1-xTB, for a neutral molecule or crystal. An SCF starts
+    from the one before."""
     from tblite.ase import TBLite
 
     class OneThread(TBLite):  # type: ignore[misc]
@@ -73,7 +74,7 @@ def calculator(*, unpaired: int = 0) -> Any:
             with one_thread():
                 super().calculate(*args, **options)
 
-    return OneThread(method="GFN2-xTB", multiplicity=unpaired + 1, verbosity=0)
+    return OneThread(method=method, multiplicity=unpaired + 1, verbosity=0)
 
 
 def one_thread() -> AbstractContextManager:

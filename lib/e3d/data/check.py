@@ -206,8 +206,9 @@ def _count_usable(
 ) -> None:
     """Count the conformations that `Dataset.usable` would skip and yield."""
     numbers, positions = arrays["atomic_numbers"], arrays["conformations"] * ANGSTROM_PER_BOHR
-    count = len(positions)
-    reason, cause = obstacle(smiles, numbers, positions, {NUMBER_OF_SYMBOL[s] for s in TYPE_NAMES})
+    cells = arrays["cell"] * ANGSTROM_PER_BOHR if "cell" in arrays else None
+    count, known = len(positions), {NUMBER_OF_SYMBOL[s] for s in TYPE_NAMES}
+    reason, cause = obstacle(smiles, numbers, positions, known, cells=cells)
     if reason == MISFIT:
         report.problem(name, cause)
     elif reason == RADICAL:
@@ -217,7 +218,8 @@ def _count_usable(
             f"element outside {' '.join(TYPE_NAMES)}" if reason == FOREIGN else reason, count
         )
         return
-    _note_broken(arrays.get("temperature"), stretches(graph, numbers, positions), name, report)
+    lengths = stretches(graph, numbers, positions, cells)
+    _note_broken(arrays.get("temperature"), lengths, name, report)
     large = (np.abs(arrays["dft_total_gradient"]) > GRADIENT_LIMIT).any(axis=(1, 2))
     report.skip(steep(), int(large.sum()))
     report.n_usable += count - int(large.sum())

@@ -251,6 +251,7 @@ def _obstacle(
             molecule.atomic_numbers,
             molecule.positions,
             known,
+            cells=molecule.cells,
             charges=charges,
             radicals=radicals,
         )

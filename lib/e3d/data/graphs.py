@@ -57,22 +57,32 @@ def mapped_pairs(graph: Chem.Mol) -> np.ndarray:
     return np.array(sorted(map(sorted, pairs)), dtype=np.int64).reshape(-1, 2)
 
 
-def stretches(graph: Chem.Mol, numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
+def stretches(
+    graph: Chem.Mol, numbers: np.ndarray, positions: np.ndarray, cells: np.ndarray | None = None
+) -> np.ndarray:
     """Lengths of the bonds of a mapped graph over the sums of covalent radii, (M, n_bonds).
 
-    numbers (N,); positions (M, N, 3) in Å; bonds in the order of `mapped_pairs`.
+    numbers (N,); positions (M, N, 3) and cells (M, 3, 3) in Å; bonds in the order of
+    `mapped_pairs`, in a periodic structure to the nearest image.
     """
     pairs, radii = mapped_pairs(graph), covalent_radii[numbers]
-    return bond_lengths(positions, pairs) / (radii[pairs[:, 0]] + radii[pairs[:, 1]])
+    if cells is None:
+        lengths = bond_lengths(positions, pairs)
+    else:
+        each = zip(positions, cells, strict=True)
+        lengths = np.array([bond_lengths(one, pairs, cell=cell) for one, cell in each])
+    return lengths / (radii[pairs[:, 0]] + radii[pairs[:, 1]])
 
 
-def misfit(graph: Chem.Mol, numbers: np.ndarray, positions: np.ndarray) -> str:
+def misfit(
+    graph: Chem.Mol, numbers: np.ndarray, positions: np.ndarray, cells: np.ndarray | None = None
+) -> str:
     """Which bond of a mapped graph is none in any conformation; empty if all are.
 
-    numbers (N,); positions (M, N, 3) in Å, M ≥ 1. Bonds may break in some conformations: of a
-    reaction path, or at high temperature.
+    numbers (N,); positions (M, N, 3) and cells (M, 3, 3) in Å, M ≥ 1. Bonds may break in some
+    conformations: of a reaction path, or at high temperature.
     """
-    shortest = stretches(graph, numbers, positions).min(axis=0)
+    shortest = stretches(graph, numbers, positions, cells).min(axis=0)
     if not shortest.size or shortest.max() <= MAX_STRETCH:
         return ""
     i, j = mapped_pairs(graph)[int(np.argmax(shortest))]

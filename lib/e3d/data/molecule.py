@@ -1,4 +1,4 @@
-"""A molecule with its conformations and labels, in eV and Å."""
+"""A molecule or crystal with its conformations and labels, in eV and Å."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class Molecule:
 
     positions (M, N, 3) in Å; energies (M,) total and formation_energies (M,) relative to isolated
     atoms, in eV; forces (M, N, 3) in eV/Å; temperatures (M,) in K, 0 for the relaxed geometry,
-    −1 for frames of a reaction path, and None where the data set does not say.
+    −1 for frames of a reaction path, and None where the data set does not say; cells (M, 3, 3): the
+    lattice vectors in Å, one a row, of a structure that is periodic in all directions, else None.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Molecule:
     formation_energies: np.ndarray
     forces: np.ndarray
     temperatures: np.ndarray | None = None
+    cells: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.energies)
@@ -87,11 +89,13 @@ class Molecule:
             self.name, self.subset, self.smiles, self.atomic_numbers, self.positions[mask],
             self.energies[mask], self.formation_energies[mask], self.forces[mask],
             None if self.temperatures is None else self.temperatures[mask],
+            None if self.cells is None else self.cells[mask],
         )  # fmt: skip
 
 
 def conformations(molecules: Iterable[Molecule]) -> Iterator[Atoms]:
     """Every conformation of every molecule as ASE structures."""
     for molecule in molecules:
-        for positions in molecule.positions:
-            yield Atoms(molecule.atomic_numbers, positions)
+        for k, positions in enumerate(molecule.positions):
+            cell = None if molecule.cells is None else molecule.cells[k]
+            yield Atoms(molecule.atomic_numbers, positions, cell=cell, pbc=cell is not None)

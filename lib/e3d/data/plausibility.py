@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 from ase.data import covalent_radii
-from scipy.spatial.distance import cdist
+from ase.geometry import get_distances
 from scipy.spatial.transform import Rotation
 
 from e3d.data.report import Report
@@ -27,7 +27,8 @@ MAX_TURNED = 4
 def implausible(arrays: dict[str, np.ndarray]) -> list[str]:
     """Quantities that cannot be in the unit that they state."""
     numbers, found = arrays["atomic_numbers"], []
-    spacing = _spacing(numbers, arrays["conformations"][0])
+    cell = arrays["cell"][0] if "cell" in arrays else None
+    spacing = _spacing(numbers, arrays["conformations"][0], cell)
     if spacing is not None and not SPACING_RANGE[0] < spacing < SPACING_RANGE[1]:
         found.append(
             f"atoms stand {spacing:.2f} times their covalent radii apart; are 'conformations' in "
@@ -42,15 +43,18 @@ def implausible(arrays: dict[str, np.ndarray]) -> list[str]:
     return found
 
 
-def _spacing(numbers: np.ndarray, positions: np.ndarray) -> float | None:
+def _spacing(
+    numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray | None = None
+) -> float | None:
     """Distance to the nearest neighbour over the sum of covalent radii, averaged over the atoms.
 
-    positions (N, 3) in bohr; None for a single atom.
+    positions (N, 3) and cell (3, 3) in bohr; None for a single atom.
     """
     if len(numbers) < 2:
         return None
     radii = covalent_radii[numbers] / ANGSTROM_PER_BOHR
-    ratios = cdist(positions, positions) / (radii[:, None] + radii)
+    distances = get_distances(positions, cell=cell, pbc=cell is not None)[1]
+    ratios = distances / (radii[:, None] + radii)
     np.fill_diagonal(ratios, np.inf)
     return float(ratios.min(axis=1).mean())
 
@@ -59,9 +63,9 @@ def count_uphill(arrays: dict[str, np.ndarray], report: Report) -> None:
     """Count gradients that point away from the superimposed lowest conformation, and towards it.
 
     Frames of a reaction path (negative temperature) are left out: the lowest one may belong to
-    another minimum.
+    another minimum. So are crystals, which cannot be superimposed.
     """
-    if (arrays.get("temperature", np.zeros(1)) < 0).any():
+    if "cell" in arrays or (arrays.get("temperature", np.zeros(1)) < 0).any():
         return
     positions = arrays["conformations"] - arrays["conformations"].mean(axis=1, keepdims=True)
     energies, gradients = arrays["dft_total_energy"], arrays["dft_total_gradient"]

@@ -39,14 +39,15 @@ def obstacle(
     positions: np.ndarray,
     known: AbstractSet[int],
     *,
+    cells: np.ndarray | None = None,
     charges: Collection[int] = (0,),
     radicals: bool = False,
 ) -> tuple[str, str]:
     """Why a molecule is passed over, in general and in particular; both empty if it is used.
 
     numbers (N,); positions (M, N, 3) in Å, some of which may not be finite; known: atomic numbers;
-    charges: formal ones that are used, in e (none: any); radicals: whether molecules with unpaired
-    electrons are used.
+    cells (M, 3, 3): lattice vectors in Å of a periodic structure; charges: formal ones that are
+    used, in e (none: any); radicals: whether molecules with unpaired electrons are used.
     Raises E3DError for a SMILES that is none, or one of other atoms.
     """
     if not len(positions):
@@ -65,5 +66,6 @@ def obstacle(
         return RADICAL, ""
     finite = np.isfinite(positions).all(axis=(1, 2))
     with np.errstate(over="ignore"):  # finite, but out of all range: a misfit
-        cause = misfit(graph, numbers, positions[finite]) if finite.any() else ""
+        of_finite = None if cells is None else cells[finite]
+        cause = misfit(graph, numbers, positions[finite], of_finite) if finite.any() else ""
     return (MISFIT, cause) if cause else ("", "")

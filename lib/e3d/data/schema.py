@@ -32,6 +32,7 @@ SCHEMA: dict[str, tuple[tuple[str | int, ...], str]] = {
 #: Numeric fields that a molecule may have; a unit of None is not checked.
 OPTIONAL: dict[str, tuple[tuple[str | int, ...], str | None]] = {
     "temperature": (("M",), "K"),
+    "cell": (("M", 3, 3), "bohr"),
     "mayer_indices": (("M", "N", "N"), None),
     "wiberg_lowdin_indices": (("M", "N", "N"), None),
 }
@@ -63,7 +64,7 @@ class Fields:
 
 
 def read_fields(
-    group: h5py.Group | h5py.Dataset, *, optional: tuple[str, ...] = ("temperature",)
+    group: h5py.Group | h5py.Dataset, *, optional: tuple[str, ...] = ("temperature", "cell")
 ) -> Fields:
     """Required fields and those of `optional` that are present, and every problem of theirs.
 
@@ -224,4 +225,5 @@ def as_molecule(fields: Fields, name: str) -> Molecule:
         formation_energies=arrays["formation_energy"] * EV_PER_HARTREE,
         forces=-arrays["dft_total_gradient"].astype(float) * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR,
         temperatures=arrays.get("temperature"),
+        cells=arrays["cell"].astype(float) * ANGSTROM_PER_BOHR if "cell" in arrays else None,
     )

@@ -98,3 +98,6 @@ def _write_molecule(group: h5py.Group, molecule: Molecule, atoms: dict[str, floa
     if molecule.temperatures is not None:
         group["temperature"] = molecule.temperatures.astype(np.int16)
         group["temperature"].attrs["units"] = "K"
+    if molecule.cells is not None:
+        group["cell"] = molecule.cells / ANGSTROM_PER_BOHR
+        group["cell"].attrs["units"] = SCHEMA["conformations"][1]

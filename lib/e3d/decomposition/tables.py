@@ -18,7 +18,7 @@ from e3d import parallel
 from e3d.chemistry import bonding
 from e3d.chemistry.topology import APART_COLUMNS, PathShares, path_shares
 from e3d.data import split
-from e3d.data.molecule import Molecule
+from e3d.data.molecule import Molecule, conformations
 from e3d.decomposition.edges import Decomposition, decompose_batches
 from e3d.errors import E3DError
 from e3d.models import batches as batches_
@@ -50,7 +50,8 @@ class _Relaxed:
     @property
     def lengths(self) -> np.ndarray:
         """Bond lengths (n_bonds,) in Å."""
-        return bonding.bond_lengths(self.atoms.positions, self.bonds)
+        cell = self.atoms.cell.array if self.atoms.pbc.any() else None
+        return bonding.bond_lengths(self.atoms.positions, self.bonds, cell=cell)
 
 
 def edge_tables(
@@ -153,7 +154,7 @@ def bond_table(models: Mapping[str, Model], molecules: Iterable[Molecule]) -> pd
 
 def _prepare(molecule: Molecule, atomic_energies: Mapping[str, float]) -> _Relaxed:
     molecule = molecule.relaxed
-    atoms = Atoms(molecule.atomic_numbers, molecule.positions[0])
+    atoms = next(conformations([molecule]))
     graph = bonding.from_mapped_smiles(molecule.smiles)
     bonds = bonding.bond_pairs(graph)
     everyone = np.array(list(combinations(range(len(atoms)), 2)), dtype=np.int64).reshape(-1, 2)
@@ -206,7 +207,8 @@ def _pair_number(i: np.ndarray, j: np.ndarray, n_atoms: int) -> np.ndarray:
 
 
 def _all_pair_energies(decomposition: Decomposition) -> np.ndarray:
-    """ε in eV of all pairs i < j of a molecule, in lexicographic order, zero beyond the cutoff."""
+    """ε in eV of all pairs i < j of a molecule, in lexicographic order, zero beyond the cutoff; in
+    a crystal the sum over the images of a pair, of which a wide cell has one within the cutoff."""
     n_atoms = len(decomposition.atomic_energies)
     first, second = np.sort(decomposition.edge_index, axis=0)
     numbers = _pair_number(first, second, n_atoms)

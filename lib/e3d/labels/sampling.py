@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from ase.calculators.calculator import Calculator
@@ -92,11 +93,15 @@ def dynamics(
     kelvin: int,
     settings: Sampling,
     calculator: Calculator,
+    *,
+    cell: np.ndarray | None = None,
+    images: np.ndarray | None = None,
 ) -> list[np.ndarray]:
     """Frames of Langevin dynamics that starts at `relaxed` (N, 3), in Å.
 
-    pairs (n_bonds, 2): the bonds that must not be stretched too far; calculator: of ASE. Fewer
-    frames than asked for when a bond is.
+    pairs (n_bonds, 2): the bonds that must not be stretched too far; calculator: of ASE; cell
+    (3, 3) in Å of a crystal, with the images (n_bonds, 3) of the second atom of each bond, in
+    cells. Fewer frames than asked for when a bond is stretched too far.
     """
     from ase import Atoms, units
     from ase.constraints import FixCom
@@ -104,7 +109,8 @@ def dynamics(
     from ase.md.velocitydistribution import thermalize_momenta
 
     rng = np.random.default_rng([settings.seed, kelvin])
-    atoms = Atoms(numbers=numbers, positions=relaxed, constraint=FixCom())
+    atoms = Atoms(numbers, relaxed, cell=cell, pbc=cell is not None, constraint=FixCom())
+    lengths = partial(bonding.bond_lengths, pairs=pairs, shifts=images, cell=cell)
     atoms.calc = calculator
     thermalize_momenta(atoms, temperature_K=2 * kelvin, rng=rng)
     dynamics = Langevin(
@@ -114,8 +120,7 @@ def dynamics(
     frames = []
     for _ in range(settings.frames_per_temperature):
         dynamics.run(round(settings.frame_interval_fs / settings.time_step_fs))
-        lengths = bonding.bond_lengths(atoms.positions, pairs)
-        if (lengths > settings.max_stretch * bonding.bond_lengths(relaxed, pairs)).any():
+        if (lengths(atoms.positions) > settings.max_stretch * lengths(relaxed)).any():
             break
         frames.append(atoms.positions.copy())
     return frames

@@ -102,7 +102,11 @@ def design_rows(molecule: Molecule, knots: np.ndarray) -> tuple[np.ndarray, np.n
 
     Shapes (M, n_columns), dimensionless, and (M, N, 3, n_columns), in 1/Å; n_knots − 1 columns for
     each element pair of `pairs_within`.
+
+    Raises E3DError for a crystal, whose pairs have many images.
     """
+    if molecule.cells is not None:
+        raise E3DError(f"{molecule.name}: the pair potential is fitted to molecules, not crystals")
     pairs = pairs_within(molecule)
     symbols = [chemical_symbols[z] for z in molecule.atomic_numbers]
     first, second = np.triu_indices(len(symbols), k=1)

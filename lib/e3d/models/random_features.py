@@ -24,7 +24,7 @@ from jaxtyping import Float
 from sklearn.linear_model import Ridge
 
 from e3d import files
-from e3d.data.molecule import Molecule
+from e3d.data.molecule import Molecule, conformations
 from e3d.errors import E3DError
 from e3d.models.allegro import Model, load_model, untrained
 from e3d.models.batches import CPU_BATCH, batched, transforms
@@ -168,7 +168,7 @@ def _design(
     """Features and binding energies (eV), both per atom, of all conformations."""
     if not sum(map(len, molecules)):
         raise E3DError("the null `readout` needs a training and a validation conformation")
-    structures = (Atoms(m.atomic_numbers, x) for m in molecules for x in m.positions)
+    structures = conformations(molecules)
     sizes = np.concatenate([np.full(len(m), len(m.atomic_numbers)) for m in molecules])
     energies = np.concatenate([m.binding_energies(atomic_energies) for m in molecules])
     return energy_features(model, structures) / sizes[:, None], energies / sizes

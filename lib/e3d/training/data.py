@@ -14,6 +14,7 @@ from ase.data import atomic_numbers as NUMBER_OF_SYMBOL
 from nequip.data import AtomicDataDict, from_dict
 from nequip.data.dataset import AtomicDataset
 from nequip.data.transforms import NeighborListTransform
+from nequip.utils.dtype import torch_default_dtype
 from torch.utils.data import get_worker_info
 
 from e3d.data.dataset import GRADIENT_LIMIT, TYPE_NAMES
@@ -123,6 +124,7 @@ class _Frames:
         self.types = np.full(256, -1)
         self.types[[NUMBER_OF_SYMBOL[symbol] for symbol in type_names]] = range(len(type_names))
         self.reader = _Reader(found)
+        self.periodic = bool(found.periodic[found.molecule[rows]].any())
         kept = found.n_atoms[rows].sum() * _BYTES_PER_ATOM <= KEPT_BYTES
         self.kept: dict[int, AtomicDataDict.Type] | None = {} if kept else None
 
@@ -147,7 +149,13 @@ class _Frames:
             AtomicDataDict.TOTAL_ENERGY_KEY: torch.tensor([[energy]], dtype=torch.float64),
             AtomicDataDict.FORCE_KEY: torch.as_tensor(forces),
         }
-        return self.neighbours(from_dict(frame))
+        if self.periodic:  # either all graphs of a batch have a cell, or none
+            is_crystal = bool(self.index.periodic[self.index.molecule[row]])
+            cell = self.reader.cell(row) if is_crystal else np.zeros((3, 3))
+            frame[AtomicDataDict.CELL_KEY] = torch.as_tensor(cell)
+            frame[AtomicDataDict.PBC_KEY] = torch.tensor([is_crystal] * 3)
+        with torch_default_dtype(torch.float64):  # which cells are converted to
+            return self.neighbours(from_dict(frame))
 
 
 class _Reader:
@@ -165,15 +173,20 @@ class _Reader:
         """(N, 3) in eV/Å."""
         return -self._field(row, "dft_total_gradient") * EV_PER_ANGSTROM_PER_HARTREE_PER_BOHR
 
-    def _field(self, row: int, key: str) -> np.ndarray:
-        """One conformation of a field (M, N, 3) as float64; h5py's own slicing takes thrice as
-        long."""
+    def cell(self, row: int) -> np.ndarray:
+        """Lattice vectors (3, 3) in Å, one a row."""
+        return self._field(row, "cell", 3) * ANGSTROM_PER_BOHR
+
+    def _field(self, row: int, key: str, n_rows: int | None = None) -> np.ndarray:
+        """One conformation of a field (M, n_rows, 3), by default N rows, as float64; h5py's own
+        slicing takes thrice as long."""
         if self.process != os.getpid():  # HDF5 files cannot be shared after a fork
             self.files = [h5py.File(path, "r") for path in self.index.paths]
             self.process = os.getpid()
         molecule = self.index.molecule[row]
         file, name = self.files[self.index.source[molecule]], self.index.names[molecule]
-        size = (1, self.index.atoms[molecule + 1] - self.index.atoms[molecule], 3)
+        n_atoms = self.index.atoms[molecule + 1] - self.index.atoms[molecule]
+        size = (1, n_atoms if n_rows is None else n_rows, 3)
         values = np.empty(size)
         try:
             stored = h5py.h5d.open(file.id, f"{name}/{key}".encode())

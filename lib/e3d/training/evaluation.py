@@ -12,7 +12,7 @@ import torch
 from ase import Atoms
 
 from e3d.data.dataset import read_molecules
-from e3d.data.molecule import Molecule
+from e3d.data.molecule import Molecule, conformations
 from e3d.data.split import Fold, HeldOut, select
 from e3d.models import batches
 from e3d.models.allegro import Model, load_model
@@ -59,7 +59,7 @@ def label_errors(model: Model, molecules: Sequence[Molecule]) -> pd.DataFrame:
     Columns: molecule, temperature (K, -1 where unknown), n_atoms, energy_meV_per_atom (model minus
     label), energy_mae_meV_per_atom and forces_mae_meV_per_A (mean over the components).
     """
-    frames = [Atoms(m.atomic_numbers, positions) for m in molecules for positions in m.positions]
+    frames = list(conformations(molecules))
     energies, forces = predict(model, frames)
     n_atoms = np.array([len(atoms) for atoms in frames])
     error = 1000 * (energies - np.concatenate([m.energies for m in molecules])) / n_atoms

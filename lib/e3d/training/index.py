@@ -47,8 +47,9 @@ class Index:
     """Usable molecules of some files and their n conformations.
 
     Of each molecule: `source`, the number of its file in `paths`; its name; its canonical SMILES;
-    whether it is trained on; `atoms`, the place of its first atom in `numbers`, the atomic numbers
-    of all molecules one after another, with one entry more at the end. Of each conformation:
+    whether it is trained on, and is `periodic`; `atoms`, the place of its first atom in `numbers`,
+    the atomic numbers of all molecules one after another, with one entry more at the end. Of each
+    conformation:
     `molecule`, `conformation` (its place in the file), `fold` (place in FOLDS), `energy` (eV).
 
     left_out: what is not usable or not asked for, counted and named.
@@ -59,6 +60,7 @@ class Index:
     names: list[str]
     smiles: list[str]
     trained_on: np.ndarray
+    periodic: np.ndarray
     atoms: np.ndarray
     numbers: np.ndarray
     molecule: np.ndarray

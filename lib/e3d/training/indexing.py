@@ -31,7 +31,7 @@ from e3d.training.settings import is_large
 from e3d.units import ANGSTROM_PER_BOHR, EV_PER_HARTREE
 
 #: Where indices of large files are kept, and their version.
-FOLDER, VERSION = RUNS / "index", 1
+FOLDER, VERSION = RUNS / "index", 2
 #: Largest deviation, in eV, of total minus formation energy from the sum over isolated atoms. The
 #: orientation of an open-shell atom in the integration grid changes its energy by 2e-5 eV.
 LEVEL_TOLERANCE = 1e-3 * EV_PER_HARTREE
@@ -67,6 +67,7 @@ def index(
         names=list(chain.from_iterable(one.names for one in found)),
         smiles=list(chain.from_iterable(one.smiles for one in found)),
         trained_on=join([one.trained_on for one in found]),
+        periodic=join([one.periodic for one in found]),
         atoms=join([*(one.atoms[:-1] + n for one, n in zip(found, n_atoms, strict=False)),
                     n_atoms[-1:]]),
         numbers=join([one.numbers for one in found]),
@@ -123,6 +124,7 @@ class _Builder:
         self.names: list[str] = []
         self.smiles: list[str] = []
         self.trained_on: list[bool] = []
+        self.periodic: list[bool] = []
         self.numbers: list[np.ndarray] = []
         self.kept: list[np.ndarray] = []
         self.folds: list[np.ndarray] = []
@@ -143,6 +145,7 @@ class _Builder:
             return
         self.folds.append(np.array([FOLDS.index(one) for one in folds], np.int8))
         self.trained_on.append(fold(canonical) == "train")
+        self.periodic.append(molecule.cells is not None)
         self.names.append(molecule.name)
         self.smiles.append(canonical)
         self.numbers.append(molecule.atomic_numbers.astype(np.int8))
@@ -175,6 +178,7 @@ class _Builder:
             names=self.names,
             smiles=self.smiles,
             trained_on=np.array(self.trained_on, bool),
+            periodic=np.array(self.periodic, bool),
             atoms=np.cumsum([0, *(len(one) for one in self.numbers)]),
             numbers=_joined(self.numbers, np.int8),
             molecule=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
