@@ -1,6 +1,6 @@
 """The benchmarks: each yields one ratio per repeat, both sides of it measured in turn.
 
-Those in `SCALINGS` yield a ratio for each size, to the first one.
+Those in `SCALINGS` yield a ratio for each size, or each part.
 """
 
 from __future__ import annotations
@@ -38,10 +38,14 @@ def _decompose(model: Model, molecules: list[Molecule], forward: Forward | None 
     summarise_all([model], molecules, settings, [forward] if forward else None)
 
 
-def _over_forward(bench: Bench, molecules: list[Molecule]) -> Iterator[float]:
-    network, fields = energy_network(bench.model), bench.model.module.model_input_fields
+def _graphs(bench: Bench, molecules: list[Molecule]) -> list[batches.Batch]:
     structures = conformations(molecules)
-    graphs = list(batches.batches(bench.model, structures, max_edges=CPU_EDGES))
+    return list(batches.batches(bench.model, structures, max_edges=CPU_EDGES))
+
+
+def _forward(bench: Bench, graphs: list[batches.Batch]) -> Callable[[], None]:
+    """Energies alone of some batches, once already, so that nothing is done for the first time."""
+    network, fields = energy_network(bench.model), bench.model.module.model_input_fields
 
     def forward() -> None:
         for batch in graphs:
@@ -49,6 +53,11 @@ def _over_forward(bench: Bench, molecules: list[Molecule]) -> Iterator[float]:
                 network({key: batch[key] for key in fields if key in batch})
 
     forward()
+    return forward
+
+
+def _over_forward(bench: Bench, molecules: list[Molecule]) -> Iterator[float]:
+    forward = _forward(bench, _graphs(bench, molecules))
     for _ in range(bench.size.repeats):
         yield seconds(lambda: _decompose(bench.model, molecules)) / seconds(forward)
 
@@ -61,6 +70,20 @@ def decompose_over_bare_forward(bench: Bench) -> Iterator[float]:
 def decompose_over_bare_forward_31_atoms(bench: Bench) -> Iterator[float]:
     """As decompose_over_bare_forward, for molecules of 31 atoms."""
     return _over_forward(bench, bench.larger(bench.size.larger))
+
+
+def forward_over_arithmetic(bench: Bench) -> Iterator[float]:
+    """Energies alone over the time that their products and sums would take at the rate of a large
+    matrix product, the limit of the machine."""
+    forward = _forward(bench, _graphs(bench, bench.larger(bench.size.larger)))
+    with torch.profiler.profile(with_flops=True) as profile:
+        forward()
+    operations = sum(event.flops for event in profile.key_averages())
+    size = 1024
+    matrix = torch.rand(size, size)
+    for _ in range(bench.size.repeats):
+        rate = 2 * size**3 / min(seconds(lambda: matrix @ matrix) for _ in range(5))
+        yield seconds(forward) * rate / operations
 
 
 def _ase_over(bench: Bench, model: Model, molecules: list[Molecule]) -> Iterator[float]:
@@ -231,14 +254,26 @@ def time_per_conformation(bench: Bench) -> Iterator[dict[int, float]]:
         yield {n: t / times[max(times)] for n, t in times.items()}
 
 
+def share_of_time(bench: Bench) -> Iterator[dict[str, float]]:
+    """Where the time of decomposing molecules of 31 atoms goes, as shares of the whole."""
+    molecules = bench.larger(bench.size.larger)
+    forward = _forward(bench, _graphs(bench, molecules))
+    for _ in range(bench.size.repeats):
+        whole = seconds(lambda: _decompose(bench.model, molecules))
+        parts = {"energies of edges": seconds(forward) / whole,
+                 "graphs": seconds(lambda: _graphs(bench, molecules)) / whole}  # fmt: skip
+        yield parts | {"statistics": 1 - sum(parts.values())}
+
+
 ROWS: tuple[Callable[[Bench], Iterator[float]], ...] = (
-    decompose_over_bare_forward, decompose_over_bare_forward_31_atoms, ase_loop_over_decompose,
+    decompose_over_bare_forward, decompose_over_bare_forward_31_atoms, forward_over_arithmetic,
+    ase_loop_over_decompose,
     ase_loop_over_decompose_31_atoms, ase_loop_over_decompose_tiny,
     ase_loop_over_compiled_31_atoms, eager_over_compiled, eager_over_compiled_31_atoms,
     rss_200k_over_20k, rss_200k_over_20k_tiny, one_worker_over_two, training_over_nequip_train,
     gfn2_fragments_over_decompose, bonds_over_import, bonds_of_ibuprofen_over_import,
     further_molecule_over_import,
 )  # fmt: skip
-SCALINGS: tuple[Callable[[Bench], Iterator[dict[int, float]]], ...] = (
-    time_per_atom_of_water, time_per_conformation,
+SCALINGS: tuple[Callable[[Bench], Iterator[dict[int, float]] | Iterator[dict[str, float]]], ...] = (
+    share_of_time, time_per_atom_of_water, time_per_conformation,
 )  # fmt: skip

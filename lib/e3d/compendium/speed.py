@@ -64,11 +64,16 @@ def _ratios(rows: Mapping[str, Any]) -> str:
 
 def _scaling(row: Mapping[str, Any]) -> str:
     body = "".join(
-        f'<tr><th scope="row">{int(size):,}</th><td>{_number(values["median"])}</td>'
+        f'<tr><th scope="row">{_size(size)}</th><td>{_number(values["median"])}</td>'
         f"<td>{_range(values)}</td></tr>"
         for size, values in row["sizes"].items()
     )
-    return f"<p>{escape(row['what'])}</p>" + _table(["size", "ratio", "range"], body)
+    head = "size" if all(map(str.isdigit, row["sizes"])) else "part"
+    return f"<p>{escape(row['what'])}</p>" + _table([head, "ratio", "range"], body)
+
+
+def _size(name: str) -> str:
+    return f"{int(name):,}" if name.isdigit() else escape(name)
 
 
 def _table(heads: list[str], body: str) -> str:

@@ -10,7 +10,7 @@ where the model has one. ε_ij = E_ij + E_ji is negative when bound.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -165,18 +165,34 @@ def pair_energies(decomposition: Decomposition) -> Pairs:
 
     An atom and its own image are a pair with i = j.
     """
-    (i, j), shifts = decomposition.edge_index, decomposition.edge_shifts
+    return pair_energies_of_all([decomposition])
+
+
+def pair_energies_of_all(decompositions: Sequence[Decomposition]) -> Pairs:
+    """`pair_energies` of several structures, one after the other; at once, which is faster."""
+    i, j = np.concatenate([one.edge_index for one in decompositions], axis=1)
+    shifts = np.concatenate([one.edge_shifts for one in decompositions])
+    lengths = np.concatenate([one.edge_lengths for one in decompositions])
+    energies = np.concatenate([one.edge_energies for one in decompositions])
+    sizes = [len(one.edge_energies) for one in decompositions]
+    structure = np.repeat(np.arange(len(decompositions)), sizes)
     leading = shifts[np.arange(len(shifts)), np.argmax(shifts != 0, axis=1)]  # first non-zero
     flip = (i > j) | ((i == j) & (leading < 0))
     sign = np.where(flip, -1, 1)[:, None]
-    keys = np.column_stack([np.where(flip, j, i), np.where(flip, i, j), sign * shifts])
-    unique, first, pair = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return Pairs(
-        unique[:, :2],
-        unique[:, 2:],
-        decomposition.edge_lengths[first],
-        np.bincount(pair.reshape(-1), decomposition.edge_energies, minlength=len(unique)),
-    )
+    keys = np.column_stack([structure, np.where(flip, j, i), np.where(flip, i, j), sign * shifts])
+    _, first, pair = np.unique(_ranks(keys), return_index=True, return_inverse=True)
+    unique = keys[first]
+    sums = np.bincount(pair, energies, minlength=len(unique))
+    return Pairs(unique[:, 1:3], unique[:, 3:], lengths[first], sums)
+
+
+def _ranks(keys: Int[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
+    """One number for each row, ordered as the rows are: sorting numbers is much faster."""
+    if not len(keys):
+        return np.empty(0, dtype=np.int64)
+    low = keys.min(axis=0)
+    sizes = keys.max(axis=0) - low + 1
+    return np.ravel_multi_index(tuple((keys - low).T), tuple(sizes))
 
 
 def bond_energies(

@@ -43,12 +43,9 @@ def table(
     Columns: pair (elements in alphabetical order), class (None where there is no bond), apart,
     length_A, and energy_eV, ε.
     """
-    found = [edges.pair_energies(decomposition) for decomposition in decompositions]
-    i, j = np.concatenate([pairs.pairs for pairs in found]).T
+    found = edges.pair_energies_of_all(decompositions)
+    i, j = found.pairs.T
     return pd.DataFrame(
         {name: matrix[i, j] for name, matrix in labels.items()}
-        | {
-            "length_A": np.concatenate([pairs.lengths for pairs in found]),
-            "energy_eV": np.concatenate([pairs.energies for pairs in found]),
-        }
+        | {"length_A": found.lengths, "energy_eV": found.energies}
     )

@@ -12,6 +12,7 @@ from ase.data import chemical_symbols
 from e3d.errors import E3DError
 from e3d.models.checkpoint import one_line, read_metadata, read_weights, weights_file
 from e3d.models.foreign import check_allegro, load_module
+from e3d.models.memory import keep_freed
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,8 @@ def _as_model(
     name: str, module: Any, device: str | torch.device, metadata: dict[str, Any]
 ) -> Model:
     check_allegro(module, f"the model {name}")
+    if torch.device(device).type == "cpu":
+        keep_freed()
     module = module.to(device).eval()
     type_names = tuple(module.type_names)
     if strange := [name for name in type_names if name not in chemical_symbols[1:]]:

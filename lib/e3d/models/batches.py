@@ -119,13 +119,15 @@ def batched(model: Model, prepare: list[Callable], structures: list[Atoms]) -> B
 
 def _graph(model: Model, prepare: list[Callable], atoms: Atoms) -> Batch:
     """The graph of one structure. Raises E3DError when the model cannot evaluate it."""
-    from nequip.data import from_ase
+    from nequip.data import AtomicDataDict as Keys
+    from nequip.data import from_dict
     from nequip.utils.dtype import torch_default_dtype
 
     _check(model, atoms)
-    bare = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    fields = {Keys.POSITIONS_KEY: atoms.positions, Keys.ATOMIC_NUMBERS_KEY: atoms.numbers,
+              Keys.PBC_KEY: tuple(atoms.pbc.tolist()), Keys.CELL_KEY: atoms.cell.array}  # fmt: skip
     with torch_default_dtype(torch.float64):
-        graph = from_ase(bare)
+        graph = from_dict(fields)
     for transform in prepare:
         graph = transform(graph)
     return graph

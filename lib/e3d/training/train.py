@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shlex
 import shutil
@@ -23,6 +24,7 @@ from e3d import files
 from e3d.data.dataset import Dataset
 from e3d.data.guarded import require_opens
 from e3d.errors import E3DError
+from e3d.models.memory import ENVIRONMENT
 from e3d.training.nequip import configuration, with_types_of_checkpoint
 from e3d.training.settings import Hardware, Settings, is_large, resolved
 from e3d.training.zero import given_zero
@@ -117,7 +119,8 @@ def _run_nequip(folder: Path, batch_size: int, hardware: Hardware) -> None:
     with open(folder / "train.log", "a") as log:
         # not into a notebook's output, which would have thousands of lines of progress
         try:
-            done = subprocess.run(command(folder, hardware), stdout=log, stderr=subprocess.STDOUT)
+            done = subprocess.run(command(folder, hardware), stdout=log, stderr=subprocess.STDOUT,
+                                  env=ENVIRONMENT | os.environ)  # fmt: skip
         except OSError as error:
             raise E3DError(
                 f"cannot start {hardware.launcher or sys.executable!r} ({error.strerror}); is the "
