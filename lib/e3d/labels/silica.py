@@ -233,11 +233,9 @@ def label_silica(
 
     def assemble(paths: list[Path], new: Path) -> None:
         structures = [read_part(path) for path in paths]
-        elements = sorted({symbol for one in structures for symbol in one.symbols})
         write_dataset(
             new, structures, level_of_theory=LEVELS["gfn2"],
-            atomic_energies=isolated_atoms("gfn2", elements),
-            aligned={symbol: aligned[symbol] for symbol in elements},
+            atomic_energies=isolated_atoms("gfn2", list(aligned)), aligned=aligned,
             provenance="Periodic structures from crystallography, relaxed with GFN2-xTB, and "
             f"Langevin dynamics in GFN1-xTB at lattices scaled by up to {MAX_STRAIN:.0%}, "
             f"{settings}.",
