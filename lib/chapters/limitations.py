@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
+from e3d.bde.fragment_report import plain
+from e3d.bde.fragments import fragment_energies
 from e3d.chemistry import bonding, motifs
 from e3d.chemistry.structures import from_smiles
 from e3d.data.molecule import Molecule
@@ -102,3 +104,30 @@ def non_standard_bonds(
         rows.append(report[report["motif"] != motifs.ORDINARY])
     found = pd.concat(rows).drop_duplicates(["molecule", "class", "length_A"])
     return found, failed
+
+
+def fragments_as_told(
+    own: pd.DataFrame, models: Sequence[Model], elements: Sequence[str]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Fragment BDEs of known bonds as `e3d bonds --fragments` gives them, and what failed.
+
+    own: columns smiles, class and fragments (SMILES of the radicals, joined by " + "), one row per
+    bond. Added column: value, mean over the models, in kcal/mol, positive when bound. Bonds of
+    molecules that do not relax, and those that leave radicals that do not, are left out; the second
+    result names them with the reason.
+    """
+    found, failed = {}, []
+    for smiles in own["smiles"].unique():
+        try:
+            structure = from_smiles(smiles, elements=elements)
+        except E3DError as error:
+            failed.append(f"{smiles} ({error})")
+            continue
+        energies = fragment_energies(structure, models)
+        failed += [f"{radical} of {smiles} ({why})" for radical, why in energies.failed.items()]
+        for k, radicals in energies.radicals.items():
+            names = " + ".join(sorted(map(plain, radicals)))
+            found[smiles, structure.classes[k], names] = energies.bde_kcal_per_mol[:, k].mean()
+    keys = own[["smiles", "class", "fragments"]].itertuples(index=False, name=None)
+    table = own.assign(value=[found.get(key, float("nan")) for key in keys])
+    return table.dropna(subset="value").reset_index(drop=True), failed

@@ -331,6 +331,31 @@ def test_a_page_is_written_for_all_molecules(e3d, checkpoints, tmp_path):
     assert page.read_text().count('<section class="molecule">') == 2
 
 
+def test_bonds_are_broken_on_request(e3d, checkpoints):
+    code, out, err = e3d("bonds", "O", *with_models(checkpoints), "--fragments", "--json")
+    assert (code, err) == (0, "")
+    report = json.loads(out)
+    assert report["fragment_models"] == [folder.name for folder in checkpoints]
+    for bond in report["bonds"]:
+        assert bond["radicals"] == ["[OH]", "[H]"]
+        assert bond["fragment_std_kcal_per_mol"] > 0
+        assert bond["radicals_known"] is None
+    assert any("was not trained on radicals" in text for text in report["warnings"])
+    _, out, _ = e3d("bonds", "O", *with_models(checkpoints), "--fragments")
+    assert out.splitlines()[2].split()[-2:] == ["fragment", "±"]
+
+
+@pytest.mark.skipif(not list(CHECKPOINTS.glob("broken/relaxed-s*/model.yaml")), reason="not pulled")
+def test_shipped_models_for_radicals_know_the_fragments_of_methane(e3d):
+    code, out, _ = e3d("bonds", "C", "--fragments", "--json")
+    assert code == 0
+    report = json.loads(out)
+    assert report["warnings"] == []
+    assert report["models"] != report["fragment_models"]
+    for bond in report["bonds"]:  # by DFT 111
+        assert 90 < bond["fragment_bde_kcal_per_mol"] < 130
+
+
 @pytest.mark.skipif(not list(CHECKPOINTS.glob("finetuned-s*/model.yaml")), reason="not pulled")
 def test_shipped_ensemble_knows_its_bonds(e3d):
     code, out, _ = e3d("bonds", "CCO", "--json")

@@ -8,7 +8,7 @@ class, and reference values of single bonds. Energies in kcal/mol, positive for 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ from e3d.statistics import intervals, rounding
 
 #: The tests, by the kind of reference: how they are called.
 LITERATURE, FRAGMENTS = "literature Dₑ", "fragment BDE by DFT"
+#: Of fragment BDEs, the bonds that leave no radical of training.
+UNSEEN = f"{FRAGMENTS}, neither radical trained on"
+#: Recorded elsewhere, larger molecules.
+BSE49 = "BSE49, larger molecules, geometries of its own"
 
 
 def calibration(
@@ -95,6 +99,50 @@ def _test(table: pd.DataFrame, reference: str, **options: Any) -> dict[str, Any]
             },
         }  # fmt: skip
     return found
+
+
+def fragment_calibration(
+    own: pd.DataFrame,
+    further: Mapping[str, Mapping[str, Any]],
+    *,
+    models: Mapping[str, str],
+    radicals: Collection[str],
+    n_resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """What `results/calibration.json` holds under `fragments`, of the models that break bonds.
+
+    own: smiles, seen (whether a radical was trained on), and `value`, `reference` and `null` in
+    kcal/mol, one row per bond, values as `e3d bonds --fragments` gives them; further: tests
+    recorded elsewhere, each with the intervals `mae` and `null_mae`; models: as of `calibration`;
+    radicals: canonical SMILES of those trained on.
+
+    `tests`: of all own bonds, bias, mean absolute error, slope and that of the null, `null_mae`; of
+    those that leave no radical of training, without the slope; and the further ones.
+
+    Raises E3DError when there are no own bonds, or none of the second kind.
+    """
+    options = {"n_resamples": n_resamples, "seed": seed}
+    tests = {FRAGMENTS: _fragment_test(own, **options)}
+    points = own[["reference", "value"]].to_numpy(float)
+    slope = intervals.estimate(points, own["smiles"].to_numpy(), statistic=_slope, **options)
+    tests[FRAGMENTS]["slope"] = slope
+    tests[UNSEEN] = _fragment_test(own[~own["seen"]], **options)
+    return rounding.rounded({
+        "models": dict(models), "radicals": sorted(radicals),
+        "tests": tests | {name: dict(found) for name, found in further.items()},
+    })  # fmt: skip
+
+
+def _fragment_test(table: pd.DataFrame, **options: Any) -> dict[str, Any]:
+    if table.empty:
+        raise E3DError("no bond with a fragment BDE to compare with; was the table filtered?")
+    molecules = table["smiles"].to_numpy()
+    errors, of_null = table["value"] - table["reference"], table["null"] - table["reference"]
+    return {
+        name: intervals.estimate(values.to_numpy(float), molecules, **options)
+        for name, values in (("bias", errors), ("mae", errors.abs()), ("null_mae", of_null.abs()))
+    }
 
 
 def _slope(rows: Float[np.ndarray, "n 2"]) -> float:

@@ -36,7 +36,8 @@ def read(path: Path = CALIBRATION) -> dict[str, Any]:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {key: content[key] for key in ("models", "tests", "classes", "references")}
+        needed = {key: content[key] for key in ("models", "tests", "classes", "references")}
+        return needed | {"fragments": content.get("fragments", {})}
     except (ValueError, KeyError, TypeError) as error:
         raise E3DError(
             f"{path} is no calibration of E3D ({error}); make it again with the stage `limitations`"

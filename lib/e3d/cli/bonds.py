@@ -53,6 +53,16 @@ def bonds(
             "aligned; or of a file, JSON in eV by element, or a data set (.h5).",
         ),
     ] = "model",
+    fragments: Annotated[
+        bool,
+        typer.Option(
+            "--fragments",
+            help="Besides, E(A•) + E(B•) − E(AB) of every single bond outside of rings, radicals "
+            "relaxed with GFN2-xTB: by the shipped models that were trained on radicals, or by "
+            "--model. Seconds for small molecules, minutes for large ones; an interrupted call "
+            "goes on where it was.",
+        ),
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(help="Write a page that needs no network: molecules in 3D, tables."),
@@ -60,6 +70,8 @@ def bonds(
     json: Json = False,
 ) -> None:
     """Bond dissociation energies of molecules: bare, dressed, and their spread over the models.
+
+    Both emerge from the edges of the network. With --fragments, the conventional ones besides.
 
     With --json one molecule is an object and several are a list. A molecule that cannot be used is
     named on standard error; the others are printed, and the exit code is 1.
@@ -69,7 +81,7 @@ def bonds(
     from e3d.bde.ensemble import load
 
     kind = {True: "crystal", False: "molecule"}.get(lattice)  # type: ignore[arg-type]
-    ensemble = load(model or (), trust=trust, zero=zero)
+    ensemble = load(model or (), trust=trust, zero=zero, fragments=fragments)
     reports: list[dict[str, Any]] = []
     n_found, n_failed = 0, 0
     for found in _reports(ensemble, molecules, charge=charge, frame=frame, kind=kind):

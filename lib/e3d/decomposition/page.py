@@ -12,7 +12,15 @@ from html import escape
 from importlib import resources
 from typing import Any
 
-from e3d.decomposition.text import KINDS, errors
+from e3d.decomposition import page_strip
+from e3d.decomposition.text import (
+    FRAGMENT,
+    KINDS,
+    UNKNOWN,
+    errors,
+    fragment_errors,
+    fragment_meaning,
+)
 from e3d.webpage import document
 
 #: Heading, unit, key of a row, decimals. Numbers alone; a column that is empty is left out.
@@ -20,6 +28,8 @@ _COLUMNS = (
     ("length", "Å", "length_A", 3), ("bare", "kcal/mol", "bde_kcal_per_mol", 1),
     ("dressed", "kcal/mol", "dressed_kcal_per_mol", 1), ("std", "kcal/mol", "std_kcal_per_mol", 1),
     ("conformers", "kcal/mol", "conformers_kcal_per_mol", 1),
+    ("fragment", "kcal/mol", FRAGMENT, 1),
+    ("±", "kcal/mol", "fragment_std_kcal_per_mol", 1),
     ("unfamiliar", "× limit", "unfamiliarity", 2),
 )  # fmt: skip
 
@@ -123,15 +133,17 @@ def _table(report: dict[str, Any]) -> str:
         heads.append('<th><button type="button">reference</button><small>kcal/mol</small></th>')
     if classes:
         heads.append('<th class="text">in its class<small>kcal/mol</small></th>')
-    span = _span(rows)
+    span = page_strip.span(rows)
     body = []
     for k, row in enumerate(rows):
         cells = [f'<td class="text" data-value="{row["i"] * 100000 + row["j"]}">'
                  f"{row['i']}–{row['j']}{_image(row)}</td>",
                  f'<td class="text">{escape(row["class"])}</td>']  # fmt: skip
-        cells += [_number(row.get(key), decimals) for _, _, key, decimals in columns]
+        cells += [
+            _number(row.get(key), decimals, _mark(row, key)) for _, _, key, decimals in columns
+        ]
         cells += [_known(row.get("references", []))] if known else []
-        cells += [f"<td>{_strip(row, *span)}</td>"] if classes else []
+        cells += [f"<td>{page_strip.strip(row, *span)}</td>"] if classes else []
         body.append(f'<tr data-bond="{k}" tabindex="0">{"".join(cells)}</tr>')
     return (
         '<div class="scroll" tabindex="0"><table class="bonds">'
@@ -144,10 +156,15 @@ def _image(row: dict[str, Any]) -> str:
     return f" {tuple(row['shift'])}" if any(row.get("shift", [])) else ""
 
 
-def _number(value: float | None, decimals: int) -> str:
+def _number(value: float | None, decimals: int, mark: str = "") -> str:
     if value is None:
         return '<td data-value="">–</td>'
-    return f'<td data-value="{value:.6g}">{value:.{decimals}f}</td>'
+    return f'<td data-value="{value:.6g}">{value:.{decimals}f}{mark}</td>'
+
+
+def _mark(row: dict[str, Any], key: str) -> str:
+    """Behind a fragment BDE of which training had neither radical."""
+    return UNKNOWN if key == FRAGMENT and row.get("radicals_known") is False else ""
 
 
 def _known(references: Sequence[dict[str, Any]]) -> str:
@@ -162,59 +179,6 @@ def _known(references: Sequence[dict[str, Any]]) -> str:
     ]
     first = ordered[0]["value_kcal_per_mol"]
     return f'<td class="known" data-value="{first:.6g}">{"".join(texts)}</td>'
-
-
-def _span(rows: Sequence[dict[str, Any]]) -> tuple[float, float]:
-    """Smallest and largest value that any strip shows."""
-    shown = [row["bde_kcal_per_mol"] for row in rows]
-    for row in rows:
-        shown += [
-            (row.get("class_kcal_per_mol") or {}).get(end, shown[0]) for end in ("low", "high")
-        ]
-        shown += [entry["value_kcal_per_mol"] for entry in row.get("references", [])]
-    low, high = min(shown), max(shown)
-    margin = 0.04 * (high - low) or 1.0
-    return low - margin, high + margin
-
-
-def _strip(row: dict[str, Any], low: float, high: float) -> str:
-    """Where a value lies among those of its class, and what is known of it."""
-
-    def at(value: float) -> float:
-        return round(200 * (value - low) / (high - low), 1)
-
-    own, spread = row["bde_kcal_per_mol"], row["std_kcal_per_mol"] or 0.0
-    parts, label = [], f"{own:.1f}"
-    if found := row.get("class_kcal_per_mol"):
-        first, last = at(found["quarter"]), at(found["three_quarters"])
-        parts += [
-            _line("range", at(found["low"]), at(found["high"])),
-            f'<rect class="half" x="{first}" width="{max(last - first, 1):.1f}" y="5" '
-            'height="10"/>',
-            _line("median", at(found["median"]), at(found["median"]), 5, 15),
-        ]
-        label += (
-            f"; {found['n_molecules']} molecules with this class: {found['low']:.0f} to "
-            f"{found['high']:.0f}, median {found['median']:.0f}"
-        )
-    for entry in row.get("references", []):
-        x = at(entry["value_kcal_per_mol"])
-        parts.append(f'<path class="known" d="M{x} 4 l5 6 l-5 6 l-5 -6 z"/>')
-    x = at(own)
-    parts.append(_line("std", at(own - spread), at(own + spread)))
-    parts.append(f'<circle class="own" cx="{x}" cy="10" r="4"/>')
-    return (
-        f'<svg class="strip" viewBox="0 0 200 20" preserveAspectRatio="none" role="img" '
-        f'aria-label="{escape(label)}"><title>{escape(label)}</title>{"".join(parts)}</svg>'
-    )
-
-
-def _line(kind: str, x1: float | int, x2: float | int, y1: int = 10, y2: int = 10) -> str:
-    return f'<line class="{kind}" x1="{x1}" x2="{x2}" y1="{y1}" y2="{y2}"/>'
-
-
-def _key(shape: str, text: str) -> str:
-    return f'<span class="key"><svg class="strip" viewBox="0 0 30 20">{shape}</svg> {text}</span>'
 
 
 def _meaning(report: dict[str, Any]) -> str:
@@ -233,16 +197,12 @@ def _meaning(report: dict[str, Any]) -> str:
             "unfamiliar: distance from the surroundings that training had, as a multiple of what "
             "most held-out molecules stay below; above 1 is a warning, below 1 no guarantee."
         )
+    if any(row.get(FRAGMENT) is not None for row in report["bonds"]):
+        lines.append(f"fragment: {fragment_meaning(report)}.")
     paragraphs = [f'<p class="soft">{escape(" ".join(lines))}</p>']
     if any(row.get("class_kcal_per_mol") for row in report["bonds"]):
-        shapes = [
-            _key(_line("range", 0, 30) + '<rect class="half" x="8" width="14" y="5" height="10"/>',
-                 "bond class: all molecules, middle half, median"),
-            _key('<circle class="own" cx="15" cy="10" r="4"/>', "this bond, bare"),
-            _key('<path class="known" d="M15 4 l5 6 l-5 6 l-5 -6 z"/>', "reference"),
-        ]  # fmt: skip
-        paragraphs.append(f'<p class="soft">{"".join(shapes)}</p>')
-    if found := errors(report.get("tests", {})):
+        paragraphs.append(f'<p class="soft">{page_strip.key(report["bonds"])}</p>')
+    if found := [*errors(report.get("tests", {})), *fragment_errors(report)]:
         items = "".join(f"<li>{escape(line)}</li>" for line in found)
         paragraphs.append(
             f"<details open><summary>How far such values are off</summary>"

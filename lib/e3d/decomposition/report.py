@@ -71,7 +71,7 @@ def bond_report(
     zeros = list(zeros) or [zero_of(model) for model in models]
     geometries, given = _geometries(structure), (structure.bonds, structure.shifts)
     latents = _latents(models, domain)
-    with _threads(structure):
+    with threads(structure):
         found = [
             _evaluate(model, geometries, structure.bonds, latent)
             for model, latent in zip(models, latents, strict=True)
@@ -111,7 +111,7 @@ def bond_report(
 
 
 @contextmanager
-def _threads(structure: Structure) -> Iterator[None]:
+def threads(structure: Structure) -> Iterator[None]:
     """One thread for small structures, all of them for others."""
     before = torch.get_num_threads()
     if len(structure.atoms) < SMALL:

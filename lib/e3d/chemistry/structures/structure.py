@@ -36,6 +36,7 @@ class Structure:
     name: what was given, with the number of the frame if a file has several, or the title of a
     line of a list. charge in e and number of unpaired electrons, of a molecule. notes: sentences on
     how the input was read, and on what the models were not trained for. conformers: of a SMILES.
+    graph: of a molecule, its atoms in the order of `atoms`.
     """
 
     smiles: str | None
@@ -48,6 +49,7 @@ class Structure:
     unpaired: int = 0
     notes: tuple[str, ...] = ()
     conformers: Conformers | None = None
+    graph: Chem.Mol | None = None
 
 
 def check_elements(label: str, found: set[str], known: Sequence[str]) -> None:
@@ -86,7 +88,7 @@ def molecule(
             "trained on closed-shell molecules"
         )
     return Structure(
-        smiles, atoms, bonds, classes, None, name, charge, unpaired, tuple(found), conformers
+        smiles, atoms, bonds, classes, None, name, charge, unpaired, tuple(found), conformers, graph
     )
 
 
