@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from e3d.errors import E3DError
 from e3d.notebook import plots
@@ -235,6 +237,18 @@ def _partial(rows: np.ndarray) -> float:
     return ranks.partial_spearman(rows[:, 0], rows[:, 1], rows[:, 2:])
 
 
+def _name_means(
+    ax: Axes, table: pd.DataFrame, column: str, *, along: str, by: str | None, xlabel: str
+) -> None:
+    """Let the means that a panel has drawn say what they are."""
+    for place, group in enumerate(dict.fromkeys(table[by]) if by is not None else [None]):
+        own = table if by is None else table[table[by] == group]
+        means = own.groupby(along)[column].mean().dropna()
+        kind = "" if by is None else f"{group}, "
+        names = [f"{kind}{xlabel} {at:,.0f}: {value:.3g}" for at, value in means.items()]
+        plots.named_points(ax, means.index, means, names, color=f"C{place}")
+
+
 def quantity_panels(
     table: pd.DataFrame,
     quantities: Mapping[str, str],
@@ -256,14 +270,19 @@ def quantity_panels(
             table, x=along, y=column, hue=by, palette=None if by is None else "colorblind",
             errorbar=("pi", 100), marker="o", ms=4, mec="none", ax=ax, legend=ax is axes[0, 0],
         )  # fmt: skip
+        _name_means(ax, table, column, along=along, by=by, xlabel=xlabel)
         ax.set(xscale="log", xlabel="", ylabel="", yscale="log" if column in errors else "linear")
         ax.set_title(title, loc="left", fontsize="small")
+        if column in errors:
+            ax.yaxis.set_major_formatter("{x:g}")
+            ax.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+            ax.yaxis.set_minor_formatter("{x:g}")
     for ax in (axes[-1, 0], axes[-1 - single, 1]):  # the lowest of each column
         ax.set_xlabel(xlabel)
         ax.tick_params(labelbottom=True)
     axes[-1, -1].set_visible(not single)
     if by is not None:
         axes[0, 0].get_legend().remove()
-        fig.legend(*axes[0, 0].get_legend_handles_labels(), ncols=3, fontsize="small",
+        fig.legend(*axes[0, 0].get_legend_handles_labels(), ncols=2, fontsize="small",
                    loc="outside upper center")  # fmt: skip
     return fig

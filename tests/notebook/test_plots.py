@@ -1,10 +1,13 @@
 """Figures are reproducible, described, filed with their numbers, and draw what they are given."""
 
+import json
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from bs4 import BeautifulSoup
 
 from e3d.errors import E3DError
 from e3d.notebook import plots
@@ -143,14 +146,38 @@ def test_histograms_share_their_bins(ax):
     assert ax.get_xlabel() == "ε (eV)"
 
 
-def test_named_points_say_their_name_and_the_figure_its_smallest_text() -> None:
-    fig, ax = plots.figure(60, 60)
-    plots.named_points(ax, [1.0, 2.0], [1.0, 2.0], ["CO₂ & C=O", "a < b"], marker="o", label="x")
-    drawn = plots.svg(fig)
-    assert "<title>CO₂ &amp; C=O</title>" in drawn
-    assert "<title>a &lt; b</title>" in drawn
-    assert drawn.count('class="point"') == 2
+def test_the_smallest_text_of_a_figure_is_told(ax) -> None:
     ticks = ax.get_xticklabels()[0].get_fontsize() * 96 / 72
-    assert f'data-text-px="{ticks:.1f}"' in drawn
+    assert f'data-text-px="{ticks:.1f}"' in plots.svg(ax.figure)
+
+
+def test_points_of_a_parity_plot_say_their_names_and_keep_their_bars(ax) -> None:
+    plots.parity(
+        ax, [1, 2], [1.5, 2.5], low=[1, 2], high=[2, 3], hover=["C, bond C-H", "N"], label="x"
+    )
+    assert "<title>C, bond C-H</title>" in plots.svg(ax.figure)
+    (segments,) = (bars[0].get_segments() for bars in [ax.containers[0].lines[2]])
+    assert [segment[:, 1].tolist() for segment in segments] == [[1, 2], [2, 3]]
     assert ax.get_legend_handles_labels()[1] == ["x"]
-    plt.close(fig)
+
+
+def test_a_learning_curve_says_where_it_is(ax) -> None:
+    table = pd.DataFrame({"n": [1, 10] * 2, "error": [4, 2, 8, 3.5], "run": ["a"] * 2 + ["b"] * 2})
+    plots.learning_curve(ax, table, x="n", y="error", by="run", xlabel="step", ylabel="meV")
+    assert "<title>b, step 10: 3.5, meV</title>" in plots.svg(ax.figure)
+
+
+def test_a_map_tells_the_counts_of_its_cells_and_the_limits_of_its_axes(ax) -> None:
+    table = pd.DataFrame(
+        {"pair": "C-H", "length_A": [1.0, 1.1], "energy_eV": [-4.0, -3.5], "count": [5, 2]}
+    )
+    plots.energy_map(ax, table, title="C-H")
+    (map_,) = BeautifulSoup(plots.svg(ax.figure).partition("<svg")[2], "html.parser").select(
+        "g.cells"
+    )
+    found = json.loads(map_["data-cells"])
+    assert found["name"] == "C-H"
+    assert found["counts"] == [0, 0, 5, 1, 1, 2]
+    assert found["first"] == [1.0, -4.0]
+    assert found["step"] == pytest.approx([0.1, 0.5])
+    assert found["limits"][0] == pytest.approx(ax.get_xlim())

@@ -3,7 +3,7 @@
 import pytest
 
 from e3d.errors import E3DError
-from e3d.notebook.prose import filled
+from e3d.notebook.prose import filled, say, with_numbers
 
 METRICS = {
     "order.bits": {"value": 0.4123, "low": 0.398, "high": 0.4251, "n": 7},
@@ -35,3 +35,21 @@ def test_values_win_over_metrics_and_plain_values_have_their_format() -> None:
 def test_an_unknown_key_is_an_error_that_names_it() -> None:
     with pytest.raises(E3DError, match=r"no value for \{order\.bitz\}"):
         filled("{order.bitz:.2f}", METRICS)
+
+
+def test_the_numbers_of_a_sentence_are_told_with_their_keys() -> None:
+    text, numbers = with_numbers("{order.bits:=.2f}, {order.gain:?more|less|same}, {n} of {name}",
+                                 METRICS, n=12, name="H")  # fmt: skip
+    assert text == "0.41, less, 12 of H"
+    assert numbers == [("order.bits", "0.41"), ("n", "12")]
+
+
+def test_what_is_said_keeps_the_keys_of_its_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append((a[0].data, k)))
+    say("{order.bits:=.2f} of {n}", METRICS, n=3)
+    say("nothing")
+    assert shown == [
+        ("0.41 of 3", {"metadata": {"text/markdown": {"numbers": [("order.bits", "0.41")]}}}),
+        ("nothing", {"metadata": None}),
+    ]  # fmt: skip

@@ -12,7 +12,7 @@ _OF_PAIR = {
     "C-C": "#d55e00", "C-H": "#0173b2", "C-N": "#029e73", "C-O": "#b5476d", "H-N": "#56b4e9",
     "H-O": "#7a5fb5", "N-N": "#5b8c00", "N-O": "#8a5a2b", "O-O": "#5a1846", "H-H": "#444444",
     "C-F": "#c79a00", "C-Cl": "#9a8f1d", "C-S": "#e0a030", "H-S": "#3f7f93", "O-S": "#93405e",
-    "C-Si": "#8a8a8a", "H-Si": "#a3b4c4", "O-Si": "#6a6f8c", "Si-Si": "#5f5f5f",
+    "C-Si": "#17806d", "H-Si": "#d98cb3", "N-Si": "#a6761d", "O-Si": "#3b3b8f", "Si-Si": "#2f2f2f",
 }  # fmt: skip
 _OTHER = "#7f7f7f"
 #: How much white (positive) or black (negative) the order of a bond adds.

@@ -5,7 +5,6 @@ Everything is drawn on white; in dark mode the book inverts lightness, not hues.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,20 +14,21 @@ import pandas as pd
 import seaborn as sns
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from numpy.typing import ArrayLike
 
 from e3d import files
 from e3d.errors import E3DError
+from e3d.notebook import pointing
 from e3d.notebook.colours import of as colour_of
+from e3d.notebook.pointing import named_points as named_points
 
 MM_PER_INCH = 25.4
 PX_PER_POINT = 96 / 72
-#: Begins the identifier of a point that has a name, see `named_points`.
-_NAME = "name:"
-_NAMED = re.compile(rf'<g id="{_NAME}([^"]*)">')
+#: Points of a learning curve that say their place; the line between them has them all.
+_NAMED = 20
 #: Colour, marker and legend text of each null, everywhere the same.
 NULLS: dict[str, tuple[str, str, str]] = {
     "untrained": ("#949494", "x", "untrained weights"),
@@ -119,25 +119,13 @@ def svg(fig: Figure) -> str:
     from io import StringIO
 
     buffer = StringIO()
+    pointing.with_limits(fig)
     with plt.rc_context({"svg.hashsalt": "e3d"}):
         fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     texts = [text for text in fig.findobj(Text) if text.get_visible() and text.get_text().strip()]
     smallest = min((float(text.get_fontsize()) for text in texts), default=10.0) * PX_PER_POINT
     drawn = buffer.getvalue().replace("<svg ", f'<svg data-text-px="{smallest:.1f}" ', 1)
-    return _NAMED.sub(r'<g class="point"><title>\1</title>', drawn)
-
-
-def named_points(ax: Axes, x: ArrayLike, y: ArrayLike, names: Iterable[str], **style: Any) -> Axes:
-    """Points that say their name when a reader of the book points at them; x, y (n,), names (n,).
-
-    `style` goes to `Axes.plot`; a `label` appears once in the legend.
-    """
-    label = style.pop("label", None)
-    points = zip(np.asarray(x, dtype=float), np.asarray(y, dtype=float), names, strict=True)
-    for k, (at_x, at_y, name) in enumerate(points):
-        (point,) = ax.plot([at_x], [at_y], ls="none", label=None if k else label, **style)
-        point.set_gid(f"{_NAME}{name}")
-    return ax
+    return pointing.titled(drawn)
 
 
 def parity(
@@ -148,6 +136,7 @@ def parity(
     low: ArrayLike | None = None,
     high: ArrayLike | None = None,
     names: Iterable[str] | None = None,
+    hover: Iterable[str] | None = None,
     xlabel: str = "reference (kcal/mol)",
     ylabel: str = "emergent (kcal/mol)",
     **style: Any,
@@ -155,20 +144,38 @@ def parity(
     """Predicted against reference values with the diagonal; may be called again on the same Axes.
 
     reference, predicted (n,) in the unit of the labels; low, high (n,): ends of the error bars;
-    names (n,): written beside the points. `style` goes to `Axes.errorbar`.
+    names (n,): written beside the points; hover (n,): what points say when pointed at. `style` goes
+    to `Axes.errorbar`.
     """
     x, y = np.asarray(reference, dtype=float), np.asarray(predicted, dtype=float)
     bars = None
     if low is not None and high is not None:
         bars = np.clip(np.stack([y - np.asarray(low), np.asarray(high) - y]), 0, None)
     defaults: dict[str, Any] = {"fmt": "o", "ms": 4, "lw": 0.8, "capsize": 2, "alpha": 0.85}
-    ax.errorbar(x, y, yerr=bars, **defaults | style)
+    drawn = defaults | style
+    if hover is not None:
+        _named(ax, x, y, hover, drawn)
+        drawn = {k: v for k, v in drawn.items() if k not in ("label", "ms", "mfc", "mew")}
+        drawn["fmt"] = "none"
+    if hover is None or bars is not None:
+        ax.errorbar(x, y, yerr=bars, **drawn)
     if not any(line.get_gid() == "diagonal" for line in ax.lines):
         ax.axline((0, 0), slope=1, color="0.3", lw=0.8, ls="--", gid="diagonal", zorder=0)
     for text, a, b in zip(names if names is not None else (), x, y, strict=False):
         ax.annotate(text, (a, b), xytext=(3, 3), textcoords="offset points", fontsize=6)
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return ax
+
+
+def _named(
+    ax: Axes, x: np.ndarray, y: np.ndarray, names: Iterable[str], drawn: dict[str, Any]
+) -> None:
+    """Points that say their name, in the style of `Axes.errorbar`."""
+    named_points(
+        ax, x, y, names, size=drawn["ms"], marker=drawn["fmt"], color=drawn.get("color", "C0"),
+        filled=drawn.get("mfc") != "none", alpha=drawn["alpha"], label=drawn.get("label"),
+        zorder=drawn.get("zorder", 3),
+    )  # fmt: skip
 
 
 def energy_map(ax: Axes, table: pd.DataFrame, *, title: str = "") -> Axes:
@@ -185,9 +192,12 @@ def energy_map(ax: Axes, table: pd.DataFrame, *, title: str = "") -> Axes:
     )  # fmt: skip
     ax.figure.colorbar(mesh, ax=ax, label="pairs")
     ax.axhline(0, color="0.4", lw=0.6)
+    ax.margins(0.05)  # the outermost cells are whole, away from the axes
+    ax.use_sticky_edges = False
+    ax.autoscale_view()
     ax.set(xlabel="distance (Å)", ylabel="ε (eV)", title=title)
     ax.grid(visible=False)
-    return ax
+    return pointing.counted_cells(ax, grid, name=title, units=("Å", "eV"), what="pairs")
 
 
 def _regular(grid: pd.DataFrame, axis: int) -> pd.DataFrame:
@@ -237,13 +247,22 @@ def learning_curve(
 
     Several rows of one x (seeds) become a line at their mean with their range shaded.
     """
+    groups = [None] if by is None else list(dict.fromkeys(table[by]))
+    palette = sns.color_palette(n_colors=len(groups))
     sns.lineplot(
         table, x=x, y=y, hue=by, style=by, markers=by is not None and table[x].nunique() < 20,
-        dashes=False, errorbar=("pi", 100), ax=ax,
+        dashes=False, errorbar=("pi", 100), ax=ax, hue_order=None if by is None else groups,
+        palette=None if by is None else palette,
     )  # fmt: skip
+    for group, colour in zip(groups, palette, strict=True):
+        means = (table if by is None else table[table[by] == group]).groupby(x)[y].mean().dropna()
+        shown = means.iloc[np.unique(np.linspace(0, len(means) - 1, _NAMED).astype(int))]
+        kind = "" if group is None else f"{group}, "
+        names = [f"{kind}{xlabel} {at:,.0f}: {value:.3g}, {ylabel}" for at, value in shown.items()]
+        named_points(ax, shown.index, shown, names, size=2.5, color=to_hex(colour))
     ax.set(xscale="log", yscale="log", xlabel=xlabel, ylabel=ylabel)
     if by is not None:
-        ax.legend(title=None)
+        ax.legend(*ax.get_legend_handles_labels(), title=None)
     return ax
 
 

@@ -12,14 +12,22 @@ from typing import Any
 from e3d.errors import E3DError
 from e3d.statistics import rounding
 
+#: What a sentence says, number by number: its key, and the text that stands for it.
+Numbers = list[tuple[str, str]]
+
 
 class _Prose(string.Formatter):
     """Looks up whole keys, dots included, and formats estimates with their intervals."""
+
+    def __init__(self) -> None:
+        self.numbers: Numbers = []
+        self._keys: dict[int, str] = {}
 
     def get_field(
         self, field_name: str, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> tuple[Any, str]:
         if field_name in kwargs:
+            self._keys[id(kwargs[field_name])] = field_name
             return kwargs[field_name], field_name
         name, bracket, _ = field_name.partition("[")
         if bracket and name in kwargs:
@@ -28,6 +36,12 @@ class _Prose(string.Formatter):
         raise E3DError(f"no value for {{{field_name}}} in a sentence; was a metric renamed?")
 
     def format_field(self, value: Any, format_spec: str) -> str:
+        text = self._formatted(value, format_spec)
+        if id(value) in self._keys and any(map(str.isdigit, text)):
+            self.numbers.append((self._keys[id(value)], text))
+        return text
+
+    def _formatted(self, value: Any, format_spec: str) -> str:
         if not (isinstance(value, Mapping) and "value" in value):
             return str(super().format_field(value, format_spec))
         if format_spec.startswith("?"):
@@ -50,14 +64,25 @@ def filled(template: str, *sources: Mapping[str, Any], **values: Any) -> str:
 
     Raises E3DError for a key that is nowhere.
     """
+    return with_numbers(template, *sources, **values)[0]
+
+
+def with_numbers(template: str, *sources: Mapping[str, Any], **values: Any) -> tuple[str, Numbers]:
+    """What `filled` makes of a template, and the key and text of each number in it, in order."""
     known: dict[str, Any] = {}
     for source in reversed(sources):
         known |= source
-    return _Prose().vformat(template, (), known | values)
+    prose = _Prose()
+    return prose.vformat(template, (), known | values), prose.numbers
 
 
 def say(template: str, *sources: Mapping[str, Any], **values: Any) -> None:
-    """Display `filled` as Markdown."""
+    """Display `filled` as Markdown; the metadata of the output have the keys of its metrics.
+
+    The book links each number to the table of metrics by them.
+    """
     from IPython.display import Markdown, display
 
-    display(Markdown(filled(template, *sources, **values)))
+    text, numbers = with_numbers(template, *sources, **values)
+    known = [number for number in numbers if "." in number[0]]
+    display(Markdown(text), metadata={"text/markdown": {"numbers": known}} if known else None)
