@@ -5,6 +5,7 @@ Nothing is executed here. Warnings are errors, and the result needs no network.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -17,14 +18,23 @@ import yaml
 from sphinx_external_toc.parsing import parse_toc_yaml
 
 from e3d import files
-from e3d.compendium import explorer, findings, finish, leaderboard, page, records, speed
+from e3d.compendium import (
+    explorer,
+    findings,
+    finish,
+    leaderboard,
+    metrics,
+    page,
+    records,
+    speed,
+)
 from e3d.compendium.findings import Finding
-from e3d.errors import E3DError
+from e3d.errors import E3DError, shortage
 from e3d.paths import BOOK, EXECUTED, PIPELINE, PROVENANCE, RESULTS
 
 FINDINGS = "findings.yml"
-#: Table of the results that the page on trust shows.
-FAULTS = "faults.csv"
+#: Tables of the results that the page on trust shows.
+TRUST = ("faults.csv", "fuzzing.csv")
 #: Stands in a notebook where the cards of all chapters go.
 CARDS = "<!-- chapters -->"
 
@@ -69,8 +79,21 @@ def _rendered(source: Path, out: Path) -> Path:
         check=False,
     )
     if done.returncode != 0:
-        raise E3DError(f"the book does not build:\n{done.stdout}{done.stderr}")
+        raise E3DError(f"the book does not build: {_why(f'{done.stdout}{done.stderr}')}")
     return out / "_build" / "html"
+
+
+def _why(log: str) -> str:
+    """The warnings of a build, one a line; where it broke off, the error, and what mends it."""
+    lines = [line for line in log.splitlines() if "WARNING:" in line or "ERROR:" in line]
+    errors = [
+        line for line in log.splitlines() if re.match(r"(\w+\.)*\w*(Error|Exception)\b", line)
+    ]
+    if errors or "Traceback" in log:
+        number = re.search(r"\[Errno (\d+)\]", errors[-1]) if errors else None
+        short = OSError(int(number[1]), "") if number else RuntimeError(log)
+        return shortage(short) or (errors or log.splitlines())[-1]
+    return "\n".join(["", *lines]) if lines else log.strip() or "it ended without a word"
 
 
 def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results: Path) -> None:
@@ -81,12 +104,14 @@ def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results:
     """
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(pages, source, ignore=shutil.ignore_patterns("_build", "executed", FINDINGS))
-    if (results / FAULTS).exists():
-        table = pd.read_csv(results / FAULTS, dtype=str).fillna("–")
-        (source / FAULTS).with_suffix(".html").write_text(table.to_html(index=False, border=0))
+    for name in TRUST:
+        if (results / name).exists():
+            table = pd.read_csv(results / name, dtype=str).fillna("–")
+            (source / name).with_suffix(".html").write_text(table.to_html(index=False, border=0))
     by_notebook = records.by_notebook(recorded)
     found = findings.read(pages / FINDINGS, results)
     written = _written_by_stage()
+    hrefs = metrics.write(source, results) if (source / f"{metrics.PAGE}.md").exists() else {}
     for interactive in (explorer, leaderboard):
         if (source / f"{interactive.PAGE}.md").exists():
             interactive.write(source, results)
@@ -112,7 +137,7 @@ def assemble(source: Path, pages: Path, executed: Path, recorded: Path, results:
             path for path in written.get(record["name"], []) if (results.parent / path).is_file()
         ]
         made = page.page(
-            notebook, record, folder=source, finding=found.get(chapter), results=tables
+            notebook, record, folder=source, finding=found.get(chapter), results=tables, hrefs=hrefs
         )
         _insert_cards(made, pages / "_toc.yml", found)
         nbformat.write(made, source / name)

@@ -18,8 +18,9 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from e3d.compendium import metrics
 from e3d.errors import E3DError
-from e3d.notebook.prose import filled
+from e3d.notebook.prose import filled, with_numbers
 
 _KEYS = {"title", "in short", "figure", "values", "while"}
 _HOW = ("sum", "mean", "median", "max", "min", "nunique", "count")
@@ -33,6 +34,8 @@ class Finding:
     title: str
     lines: tuple[str, ...]
     figure: str
+    #: The lines, each number linked to where it stands; for a page of the book.
+    linked: tuple[str, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -65,11 +68,23 @@ def _finding(
             if not re.search(words, filled(template, known, **values)):
                 raise E3DError(f"the words hold while {template} says {words!r}, but it says "
                                f"{filled(template, known, **values)!r}; rewrite them")  # fmt: skip
-        lines = tuple(filled(line, known, **values) for line in entry["in short"])
+        said = [with_numbers(line, known, **values) for line in entry["in short"]]
         title = filled(entry["title"], known, **values)
     except E3DError as error:
         raise E3DError(f"{path}: {chapter}: {error}") from None
-    return Finding(re.match(r"\d*", chapter)[0], title, lines, entry.get("figure", ""))  # type: ignore[index]
+    hrefs = metrics.hrefs(known) | {n: href for n, how in entry.get("values", {}).items()
+                                    if (href := _href(how))}  # fmt: skip
+    linked = tuple(metrics.linked(text, numbers, hrefs) for text, numbers in said)
+    number = re.match(r"\d*", chapter)[0]  # type: ignore[index]
+    return Finding(number, title, tuple(text for text, _ in said), entry.get("figure", ""), linked)
+
+
+def _href(how: Mapping[str, str]) -> str | None:
+    """Where a page links a number of `values`: to its metric, or to its table if it is offered."""
+    if "metric" in how:
+        return metrics.href(how["metric"])
+    folder = Path(how["table"]).parts[0]
+    return f"results/{how['table']}" if folder in {"figures", how["table"]} else None
 
 
 def _value(how: Mapping[str, str], known: Mapping[str, Any], results: Path) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import quote
 
 from bs4 import BeautifulSoup, Tag
 
@@ -24,6 +25,7 @@ DESCRIBED = 200  # characters of a description
 def finish(html: Path) -> None:
     """Finish all pages of a built book in place, and write what its search shows."""
     glossary = terms.read(html / "glossary.html")
+    molecules = _explored(html / "explorer.html")
     excerpts = {}
     for path in sorted(html.glob("*.html")):
         soup = BeautifulSoup(path.read_text(), "html.parser")
@@ -33,7 +35,7 @@ def finish(html: Path) -> None:
         _landmarks(soup)
         for table in soup.select("article table"):
             tables.finish(table)
-        _figures(soup, html)
+        _figures(soup, html, molecules)
         article = soup.select_one("article")
         if article is not None and path.name not in {"search.html", "genindex.html"}:
             excerpts[path.name] = f'<div role="main">{_sections(article)}</div>'
@@ -81,7 +83,20 @@ def _landmarks(soup: BeautifulSoup) -> None:
         tag["role"], tag["aria-label"] = "region", "Contents of the book"
 
 
-def _figures(soup: BeautifulSoup, html: Path) -> None:
+def _explored(explorer: Path) -> dict[str, str]:
+    """Addresses in the explorer of the molecules that it has, by SMILES and by name."""
+    if not explorer.exists():
+        return {}
+    soup = BeautifulSoup(explorer.read_text(), "html.parser")
+    found = {}
+    for group in soup.select("#explorer-all tbody[id]"):
+        link = group.find("a")
+        for name in (str(group["id"]), link.get_text() if link else ""):
+            found[name] = f"explorer.html#{quote(str(group['id']), safe='')}"
+    return found
+
+
+def _figures(soup: BeautifulSoup, html: Path, molecules: dict[str, str]) -> None:
     """Figures open alone when touched; those with named points stand in the page itself."""
     for image in soup.select("figure img"):
         source = str(image.get("src", ""))
@@ -92,14 +107,22 @@ def _figures(soup: BeautifulSoup, html: Path) -> None:
         if found := re.search(r'data-text-px="([\d.]+)"', svg):
             width = float(re.search(r'width="([\d.]+)pt"', svg)[1]) * 96 / 72  # type: ignore[index]
             image["style"] = f"--legible: {width * _SMALLEST_PX / float(found[1]):.0f}px"
-        if 'class="point"' in svg:
-            image.replace_with(_inline(svg, image))
+        if 'class="point"' in svg or 'class="cells"' in svg:
+            alone = soup.new_tag("a", href=source)
+            alone.string = "picture alone"
+            figure = image.find_parent("figure")
+            if isinstance(caption := figure and figure.find("p"), Tag):
+                caption.extend([" · ", alone])
+            image.replace_with(_inline(svg, image, molecules))
         elif image.parent is not None and image.parent.name != "a":
             image.wrap(soup.new_tag("a", href=source, attrs={"class": "zoom"}))
 
 
-def _inline(svg: str, image: Tag) -> Tag:
-    """The SVG as an element of the page, with the alternative text as its name."""
+def _inline(svg: str, image: Tag, molecules: dict[str, str]) -> Tag:
+    """The SVG as an element of the page, with the alternative text as its name.
+
+    Points named "MOLECULE, bond …" lead to that molecule in the explorer, if it is there.
+    """
     element = BeautifulSoup(svg[svg.index("<svg") :], "html.parser").svg
     assert element is not None
     element["role"], element["aria-label"] = "img", str(image.get("alt", ""))
@@ -107,6 +130,10 @@ def _inline(svg: str, image: Tag) -> Tag:
     for key in ("width", "height"):
         del element[key]
     element["class"] = "points"
+    for title in element.select("g.point > title"):
+        to = molecules.get(title.get_text().partition(", bond ")[0])
+        if to and title.parent is not None:
+            title.parent["data-to"] = to
     return element
 
 

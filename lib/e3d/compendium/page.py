@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
+from e3d.compendium import metrics
 from e3d.compendium.findings import Finding
 from e3d.compendium.records import record_box
 
-SVG = "image/svg+xml"
+SVG, MARKDOWN = "image/svg+xml", "text/markdown"
 #: Characters that Markdown could take for markup.
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>$|#~])")
 
@@ -29,6 +30,7 @@ def page(
     folder: Path,
     finding: Finding | None = None,
     results: Sequence[str] = (),
+    hrefs: Mapping[str, str] | None = None,
 ) -> NotebookNode:
     """The notebook as a page, its figures written to `folder/figures/`.
 
@@ -38,11 +40,13 @@ def page(
     links. The run record stands at the end.
 
     record: of the run, see `e3d.compendium.provenance`; results: the files that it wrote, relative
-    to the root. Raises OSError when a figure cannot be written.
+    to the root; hrefs: where the number of a metric links to, by its key. Raises OSError when a
+    figure cannot be written.
     """
     cells = _findings_first(notebook.cells)
     for cell in cells:
         _hide_code(cell)
+        _link_numbers(cell, hrefs or {})
     cells = _gathered(cells)
     name = Path(record["notebook"]).stem
     number = finding.number if finding else ""
@@ -78,6 +82,15 @@ def _hide_code(cell: NotebookNode) -> None:
             tags.append(tag)
 
 
+def _link_numbers(cell: NotebookNode, hrefs: Mapping[str, str]) -> None:
+    """Link the metrics in what a cell says, whose keys `e3d.notebook.prose.say` has noted."""
+    for output in cell.get("outputs", []):
+        said = output.get("metadata", {}).get(MARKDOWN, {}).get("numbers", [])
+        if said and MARKDOWN in output.data:
+            text = "".join(output.data[MARKDOWN])
+            output.data[MARKDOWN] = metrics.linked(text, said, hrefs)
+
+
 def _gathered(cells: list[NotebookNode]) -> list[NotebookNode]:
     """Cells, with folded code that shows nothing put before the next code that shows something.
 
@@ -105,7 +118,7 @@ def _top(source: str, finding: Finding | None, files: str) -> list[NotebookNode]
     _title, _, rest = source.partition("\n")
     if finding is None:
         return [new_markdown(source, "title")]
-    lines = "\n".join(f"- {line}" for line in finding.lines)
+    lines = "\n".join(f"- {line}" for line in finding.linked or finding.lines)
     short = f":::{{admonition}} In short\n:class: in-short\n\n{lines}\n:::"
     return [new_markdown(f"# {finding.heading}\n\n{short}\n\n{files}\n\n{rest.strip()}", "title")]
 

@@ -11,7 +11,7 @@ from bs4 import BeautifulSoup, NavigableString, Tag
 _LEFT = {"a", "code", "pre", "h1", "h2", "h3", "h4", "script", "style", "svg", "summary", "title",
          "th", "button", "label", "legend", "option", "mjx-container"}  # fmt: skip
 #: Terms that are also words of everyday English, in which they are no terms.
-_EVERYDAY = {"bound", "run", "stage", "transition", "centre", "headline"}
+_EVERYDAY = {"bound", "run", "stage", "transition", "centre", "headline", "place"}
 
 
 def read(page: Path) -> dict[str, tuple[str, str]]:
