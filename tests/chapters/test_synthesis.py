@@ -13,7 +13,14 @@ from e3d.bde import references
 from e3d.data.writing import write_dataset
 from e3d.errors import E3DError
 
-ACCURACY = {"bde.accuracy_de": {"value": 0.789, "low": 0.751, "high": 0.824, "n": 34}}
+METRICS = {
+    "bde.accuracy_de": {"value": 0.789, "low": 0.751, "high": 0.824, "n": 34},
+    "gain": {"value": 0.2, "low": 0.1, "high": 0.3, "n": 34},
+    "level": {"value": 3.0, "low": None, "high": None, "n": 1},
+}
+CLAIM = synthesis.Claim("A is so.", "so", "{bde.accuracy_de:.2f}", "{best} 0.8", "04_bde", "gain",
+                        "{bde/accuracy}; {entropy/order}")  # fmt: skip
+WORDS = synthesis.verdict_texts({"bde": {"accuracy": "no"}, "entropy": {"order": "less"}})
 #: Reactions with Dₑ of 100 and 110 kcal/mol; the null is off by 4 in both.
 ROWS = pd.DataFrame({
     "smiles": ["C", "CC"], references.KINDS["De"]: [100.0, 110.0], "additive": [104.0, 106.0],
@@ -23,19 +30,41 @@ ROWS = pd.DataFrame({
 
 
 def test_a_claim_quotes_verdicts_and_numbers_with_their_intervals() -> None:
-    words = synthesis.verdict_texts({"bde": {"accuracy": "no"}, "entropy": {"order": "less"}})
-    claims = [("A", "{bde/accuracy}; {entropy/order}", "{bde.accuracy_de:.2f}", "{best} 0.8",
-               "04_bde", "parity")]  # fmt: skip
-    table = synthesis.claim_table(claims, ACCURACY, words, best="pair")
+    table = synthesis.claim_table({"Part": [CLAIM]}, METRICS, WORDS, best="pair")
     assert list(table.columns) == synthesis.COLUMNS
-    assert list(table.iloc[0]) == [
-        "A", "no; less", "0.79\u00a0±\u00a00.04", "pair 0.8", "04_bde", "parity",
+    row = table.iloc[0]
+    assert row[["part", "answer", "found", "null", "verdict"]].tolist() == [
+        "Part", "yes", "0.79\u00a0±\u00a00.04", "pair 0.8", "no; less",
     ]  # fmt: skip
+    assert row[["ahead", "ahead low", "ahead high"]].tolist() == pytest.approx([2, 1, 3])
+    text = synthesis.as_markdown(table)
+    assert "**yes**" in text
+    assert "[04](04_bde.ipynb)" in text
 
 
-def test_a_claim_that_quotes_what_is_not_there_is_an_error() -> None:
-    with pytest.raises(E3DError, match=r"no value for \{bde/renamed"):
-        synthesis.claim_table([("A", "{bde/renamed}", "", "", "", "")], ACCURACY)
+@pytest.mark.parametrize(
+    ("holds", "limit", "answer", "ahead"),
+    [("above", 0.0, "yes", 2), ("above", 0.25, "open", -0.5), ("above", 0.5, "no", -3),
+     ("below", 0.5, "yes", 3), ("below", 0.0, "no", -2)],
+)  # fmt: skip
+def test_the_interval_decides_a_claim(holds: str, limit: float, answer: str, ahead: float) -> None:
+    claim = CLAIM._replace(holds=holds, limit=limit)
+    row = synthesis.claim_table({"": [claim]}, METRICS, WORDS, best="").iloc[0]
+    assert row["answer"] == answer
+    assert row["ahead"] == pytest.approx(ahead)
+    assert row["ahead low"] < row["ahead"] < row["ahead high"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"verdict": "{bde/renamed}"}, r"no value for \{bde/renamed"),
+     ({"decided_by": "renamed"}, "no metric 'renamed' decides the claim 'A is so.'"),
+     ({"decided_by": "level"}, "level has no interval"),
+     ({"holds": "beside"}, "not 'beside'")],
+)  # fmt: skip
+def test_a_claim_that_nothing_decides_is_an_error(change: dict[str, str], message: str) -> None:
+    with pytest.raises(E3DError, match=message):
+        synthesis.claim_table({"": [CLAIM._replace(**change)]}, METRICS, WORDS, best="")
 
 
 def test_every_model_is_scored_by_itself() -> None:

@@ -11,20 +11,19 @@ from e3d.statistics import rounding
 from e3d.statistics.intervals import Estimate
 
 
-def by_task(found: Mapping[Any, Estimate], titles: Mapping[str, str]) -> pd.DataFrame:
-    """Estimates as texts, one column for each task, rows in the order in which keys appear.
+def long_table(found: Mapping[Any, Estimate], titles: Mapping[str, str]) -> pd.DataFrame:
+    """Estimates as a table with one row each: task, key, place, label, value, low, high, n.
 
-    found: keys are tuples that begin with the name of a task; titles of the columns by task. A task
-    without an estimate in a row has a dash.
+    found: keys are tuples of the name of a task, what is asked, and, if there is one, a place of
+    the network; titles: of the tasks, by name. `label` is what is asked, with its place.
     """
-    rows = list(dict.fromkeys(key[1:] for key in found))
-    table = pd.DataFrame(
-        [[rounding.spelled(found.get((task, *row)), 2) for task in titles] for row in rows],
-        columns=list(titles.values()),
-    )
-    single = len(rows[0]) == 1
-    table.index = pd.Index([row[0] for row in rows]) if single else pd.MultiIndex.from_tuples(rows)
-    return table
+    rows = []
+    for (task, key, *place), one in found.items():
+        label = ", ".join([*place, key])
+        rows.append(
+            {"task": titles[task], "key": key, "place": "".join(place), "label": label, **one}
+        )
+    return pd.DataFrame(rows)
 
 
 def compared(found: Mapping[str, Estimate], what: str) -> str:

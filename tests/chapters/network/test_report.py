@@ -12,16 +12,15 @@ def about(value: float, half: float | None = 0.1) -> Estimate:
 TITLES = {"order": "bond order", "bde": "BDE"}
 
 
-def test_tasks_are_columns_and_rows_keep_their_order() -> None:
-    found = {("order", "z", "layer 1"): about(0.5), ("bde", "z", "layer 1"): about(0.25),
-             ("bde", "a", "layer 2"): about(0.75, None)}  # fmt: skip
-    table = report.by_task(found, TITLES)
-    assert table.columns.tolist() == ["bond order", "BDE"]
-    assert table.index.tolist() == [("z", "layer 1"), ("a", "layer 2")]
-    assert table["BDE"].tolist() == ["0.25\u00a0±\u00a00.10", "0.75"]
-    assert table["bond order"].tolist() == ["0.50\u00a0±\u00a00.10", "–"]
-    single = report.by_task({("order", "length"): about(0.5)}, TITLES)
-    assert single.index.tolist() == ["length"]
+def test_estimates_are_rows_that_say_what_was_asked_and_where() -> None:
+    found = {("order", "z", "layer 1"): about(0.5), ("bde", "a", "layer 2"): about(0.75, None)}
+    table = report.long_table(found, TITLES)
+    assert table["task"].tolist() == ["bond order", "BDE"]
+    assert table["label"].tolist() == ["layer 1, z", "layer 2, a"]
+    assert table["value"].tolist() == [0.5, 0.75]
+    assert table["low"].isna().tolist() == [False, True]
+    single = report.long_table({("order", "length"): about(0.5)}, TITLES)
+    assert single[["label", "place"]].to_numpy().tolist() == [["length", ""]]
 
 
 def test_differences_are_worded_by_their_intervals() -> None:
