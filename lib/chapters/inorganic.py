@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -10,6 +10,7 @@ import pandas as pd
 from e3d.chemistry import bonding
 from e3d.data.molecule import Molecule
 from e3d.statistics import intervals
+from e3d.statistics.grouping import Groups
 from e3d.statistics.intervals import Estimate
 
 
@@ -38,8 +39,8 @@ def environments(bonds: pd.DataFrame, structures: Iterable[Molecule]) -> pd.Seri
 def difference(
     first: pd.DataFrame,
     second: pd.DataFrame,
-    first_of: Sequence[str] | pd.Series,
-    second_of: Sequence[str] | pd.Series,
+    first_of: Groups,
+    second_of: Groups,
     *,
     same_models: bool = False,
     n_resamples: int = 1000,
