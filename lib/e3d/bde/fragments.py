@@ -1,9 +1,9 @@
 """Fragment bond dissociation energies of a molecule by models: E(A•) + E(B•) − E(AB).
 
 Every acyclic single bond is cut. Each radical is relaxed with GFN2-xTB, as the molecule was, from
-the geometry that it has in the molecule, and models give the energies of all three. The zero of the
-energy cancels. Models that were trained on molecules alone bind radicals far too strongly: such
-values are worth something by models that have seen radicals.
+the geometry that it has in the molecule, its atoms a little displaced, and models give the energies
+of all three. The zero of the energy cancels. Models that were trained on molecules alone bind
+radicals far too strongly: such values are worth something by models that have seen radicals.
 """
 
 from __future__ import annotations
@@ -38,13 +38,16 @@ from e3d.units import KCAL_PER_MOL_PER_EV
 
 #: Where relaxed radicals are kept, so that an interrupted call goes on with the next one.
 FOLDER = RUNS / "radicals"
+#: Standard deviation of the displacements in Å before a radical is relaxed: a part of a symmetric
+#: molecule, such as CH2 of CH2-C=O turned out of the plane, would be left on a saddle point.
+DISPLACED_A = 0.05
 #: Seconds of work from which on a radical is kept.
 KEPT_S = 0.5
 
 
 class Radical(NamedTuple):
-    """What a cut leaves on one side: its SMILES, its graph, and its geometry (N, 3) in Å before it
-    is relaxed."""
+    """What a cut leaves on one side: its SMILES, its graph, and where its relaxation starts, its
+    geometry (N, 3) in Å in the molecule, displaced by `DISPLACED_A`."""
 
     smiles: str
     graph: Chem.Mol
@@ -83,6 +86,8 @@ def cuts(structure: Structure) -> list[Cut]:
     if len(Chem.GetMolFrags(graph)) > 1:
         return []
     places = _canonical_places(structure)
+    moved = np.random.default_rng(0).normal(0, DISPLACED_A, (len(places), 3))[places]
+    starts = structure.atoms.positions + moved
     first_first = sorted(
         range(len(structure.bonds)), key=lambda k: sorted(places[structure.bonds[k]].tolist())
     )
@@ -94,7 +99,7 @@ def cuts(structure: Structure) -> list[Cut]:
         mine, others = bonding.sides(graph, i, j)
         if i in others:  # in a ring
             continue
-        radicals = (_radical(structure, mine, i), _radical(structure, others, j))
+        radicals = (_radical(graph, starts, mine, i), _radical(graph, starts, others, j))
         if any(Chem.GetFormalCharge(radical.graph) for radical in radicals):
             continue
         first, second = sorted(radical.smiles for radical in radicals)
@@ -112,8 +117,8 @@ def _canonical_places(structure: Structure) -> np.ndarray:
     return canonical_form(structure.graph)[1]
 
 
-def _radical(structure: Structure, atoms: Sequence[int], at: int) -> Radical:
-    graph = Chem.Mol(structure.graph)
+def _radical(molecule: Chem.Mol, starts: np.ndarray, atoms: Sequence[int], at: int) -> Radical:
+    graph = Chem.Mol(molecule)
     graph.RemoveAllConformers()
     for atom in graph.GetAtoms():
         atom.SetAtomMapNum(0)
@@ -121,7 +126,7 @@ def _radical(structure: Structure, atoms: Sequence[int], at: int) -> Radical:
         part = fragment_graph(graph, atoms, at, 1)
         Chem.AssignStereochemistry(part, cleanIt=True, force=True)
         smiles = Chem.CanonSmiles(Chem.MolToSmiles(Chem.RemoveHs(part)))
-    return Radical(smiles, part, structure.atoms.positions[sorted(atoms)])
+    return Radical(smiles, part, starts[sorted(atoms)])
 
 
 def fragment_energies(
