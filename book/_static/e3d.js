@@ -105,6 +105,17 @@ addEventListener("load", () => {
 addEventListener("resize", reachable);
 document.addEventListener("toggle", reachable, true);
 
+// What an address names is shown, also where it is folded in.
+const unfold = () => {
+  const named = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const folds = [];
+  for (let part = named; part; part = part.parentElement) if (part.tagName === "DETAILS" && !part.open) folds.push(part);
+  folds.forEach((details) => { details.open = true; });
+  if (folds.length) named.scrollIntoView({ block: "center" });
+};
+document.addEventListener("DOMContentLoaded", unfold);
+addEventListener("hashchange", unfold);
+
 // Paper is white and cannot be unfolded.
 let before = null;
 addEventListener("beforeprint", () => {

@@ -38,8 +38,9 @@ def test_every_metric_has_a_row_with_an_anchor_and_its_chapter(tmp_path: Path) -
     )
     row = main.find(id="a.mae_kcal_per_mol")
     assert [cell.get_text() for cell in row.find_all("td")] == [
-        "off <by>", "25.43", "19.7 to 31.7", "1,234", "kcal/mol", "04",
+        "25.43", "19.7 to 31.7", "1,234", "kcal/mol", "04",
     ]  # fmt: skip
+    assert row.th.get_text() == "off <by>a.mae_kcal_per_mol"
     assert row.a["href"] == "04_bde.html"
     assert rest.find(id="a.mae_kcal_per_mol") is None, "one anchor each"
     assert rest.find(id="a.<b>").find_all("td")[1].get_text() == "–"

@@ -13,8 +13,29 @@ const explorer = (() => {
   const ends = (molecule, bond) => [bond.i, bond.j].map((k) => `${molecule.symbols[k]}${k}`).join("–");
   const formula = (text) => text.split(/(\d+)/).map((part, k) => k % 2 ? make("sub", {}, part) : part);
   const address = (molecule) => `#${encodeURIComponent(molecule.smiles)}`;
-  const drawn = (molecule, values) => ({ symbols: molecule.symbols, positions: molecule.positions,
-    bonds: molecule.bonds.map((bond) => [bond.i, bond.j]), values });
+  // Positions turned so that, as the view shows them first, atoms and energies cover each other least.
+  const { cos, sin, PI } = Math, FIRST = { x: 0.5, y: 0.4 }, TURNS = 8; // the view's own first turn
+  const turned = (positions, bonds) => {
+    const onScreen = ([x, y, z]) => [cos(FIRST.y) * x + sin(FIRST.y) * z,
+      sin(FIRST.x) * sin(FIRST.y) * x + cos(FIRST.x) * y - sin(FIRST.x) * cos(FIRST.y) * z];
+    const rotated = ([x, y, z], a, b) => {
+      const [u, w] = [y * cos(a) - z * sin(a), y * sin(a) + z * cos(a)];
+      return [x * cos(b) + w * sin(b), u, w * cos(b) - x * sin(b)];
+    };
+    let best = positions, most = -1;
+    for (let k = 0; k < TURNS * TURNS; k += 1) {
+      const own = positions.map((p) => rotated(p, (k % TURNS) * PI / TURNS, Math.floor(k / TURNS) * PI / TURNS));
+      const at = own.map(onScreen), places = [...at, ...bonds.map(([i, j]) => [0, 1].map((n) => (at[i][n] + at[j][n]) / 2))];
+      let least = Infinity;
+      places.forEach(([x, y], n) => { for (let m = 0; m < n; m += 1) least = Math.min(least, Math.hypot(x - places[m][0], y - places[m][1])); });
+      if (least > most) [best, most] = [own, least];
+    }
+    return best;
+  };
+  const drawn = (molecule, values) => {
+    const bonds = molecule.bonds.map((bond) => [bond.i, bond.j]);
+    return { symbols: molecule.symbols, positions: turned(molecule.positions, bonds), bonds, values };
+  };
   const redrawn = [];  // views, when the theme changes
   new MutationObserver(() => redrawn.forEach((view) => view.draw()))
     .observe(document.documentElement, { attributeFilter: ["data-theme"] });

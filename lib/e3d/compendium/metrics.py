@@ -93,8 +93,9 @@ def write(source: Path, results: Path) -> dict[str, str]:
     for name, found in sorted(of_file.items(), key=lambda item: chapters.get(item[0], "")):
         rows = [(key, one, owner[key]) for key, one in found.items() if key not in main]
         if rows and chapters.get(name):
-            rest.append(f'<h3 id="of-{name}">{chapters[name][:2]} · <code>{name}.json</code></h3>\n'
-                        + _table(rows, {}))  # fmt: skip
+            rest.append(f'<details class="metrics" id="of-{name}"><summary>{chapters[name][:2]} · '
+                        f"<code>{name}.json</code>, {len(rows)} numbers</summary>\n"
+                        f"{_table(rows, {})}</details>")  # fmt: skip
     for piece, html in zip(PIECES, (*parts, "\n".join(rest)), strict=True):
         with files.replacing(source / piece) as temporary:
             temporary.write_text(html, encoding="utf-8")
@@ -124,7 +125,6 @@ def _estimates(path: Path) -> dict[str, dict[str, Any]]:
 def _table(rows: Iterable[tuple[str, dict[str, Any], str]], meanings: Mapping[str, str]) -> str:
     heads = [
         "metric",
-        *(["what it is"] if meanings else []),
         "value",
         "95 % interval",
         "n",
@@ -141,11 +141,11 @@ def _table(rows: Iterable[tuple[str, dict[str, Any], str]], meanings: Mapping[st
 
 def _row(key: str, one: Mapping[str, Any], chapter: str, meanings: Mapping[str, str]) -> str:
     interval = "–" if one.get("low") is None else f"{_number(one['low'])} to {_number(one['high'])}"
-    meaning = f"<td>{escape(meanings[key])}</td>" if meanings else ""
+    meaning = f"{escape(meanings[key])}<br>" if meanings else ""
     link = f'<a href="{chapter}.html">{chapter[:2]}</a>' if chapter else "–"
     count = "–" if one.get("n") is None else f"{one['n']:,}"
     return (
-        f'<tr id="{escape(key)}"><th scope="row"><code>{_breakable(key)}</code></th>{meaning}'
+        f'<tr id="{escape(key)}"><th scope="row">{meaning}<code>{_breakable(key)}</code></th>'
         f"<td>{_number(one['value'])}</td><td>{interval}</td><td>{count}</td>"
         f"<td>{unit(key) or '–'}</td><td>{link}</td></tr>"
     )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from bs4 import Tag
 
-#: Columns from which on a table is set as cards on a narrow screen.
-WIDE = 4
+#: Columns, and characters of a cell, from which on a table is set as cards on a narrow screen.
+WIDE, LONG = 3, 45
 
 
 def finish(table: Tag) -> None:
@@ -18,7 +18,8 @@ def finish(table: Tag) -> None:
     for cell in table.find_all("th"):
         if not cell.get_text(strip=True):
             cell.name = "td"
-    if len(labels) < WIDE:
+    longest = max((len(cell.get_text(strip=True)) for cell in table.find_all("td")), default=0)
+    if len(labels) < WIDE and longest < LONG:
         return
     classes = [name for name in table.get_attribute_list("class") if name]
     table["class"] = " ".join([*classes, "cards-when-narrow"])
