@@ -38,7 +38,7 @@ def test_every_metric_has_a_row_with_an_anchor_and_its_chapter(tmp_path: Path) -
     )
     row = main.find(id="a.mae_kcal_per_mol")
     assert [cell.get_text() for cell in row.find_all("td")] == [
-        "25.43", "19.7 to 31.7", "1,234", "kcal/mol", "04",
+        "25.43 kcal/mol", "19.7 to 31.7", "1,234", "04",
     ]  # fmt: skip
     assert row.th.get_text() == "off <by>a.mae_kcal_per_mol"
     assert row.a["href"] == "04_bde.html"

@@ -123,14 +123,7 @@ def _estimates(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def _table(rows: Iterable[tuple[str, dict[str, Any], str]], meanings: Mapping[str, str]) -> str:
-    heads = [
-        "metric",
-        "value",
-        "95 % interval",
-        "n",
-        "unit",
-        "chapter",
-    ]
+    heads = ["metric", "value", "95 % interval", "n", "chapter"]
     head = "".join(f'<th scope="col">{name}</th>' for name in heads)
     body = "\n".join(_row(key, one, chapter, meanings) for key, one, chapter in rows)
     return (
@@ -146,8 +139,8 @@ def _row(key: str, one: Mapping[str, Any], chapter: str, meanings: Mapping[str, 
     count = "–" if one.get("n") is None else f"{one['n']:,}"
     return (
         f'<tr id="{escape(key)}"><th scope="row">{meaning}<code>{_breakable(key)}</code></th>'
-        f"<td>{_number(one['value'])}</td><td>{interval}</td><td>{count}</td>"
-        f"<td>{unit(key) or '–'}</td><td>{link}</td></tr>"
+        f"<td>{_number(one['value'])} {unit(key)}</td><td>{interval}</td><td>{count}</td>"
+        f"<td>{link}</td></tr>"
     )
 
 
