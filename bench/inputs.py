@@ -44,18 +44,20 @@ class Size:
     batched: int = 1024
     larger: int = 256
     looped: int = 128
-    shared_out: int = 10_000
+    shared_out: tuple[int, int] = (10_000, 50_000)
     small: int = 20_000
     large: int = 200_000
-    steps: int = 200
+    steps: int = 2_000
     repeats: int = 5
+    few_repeats: int = 2
     slow_repeats: int = 1
     water: tuple[int, ...] = (12, 96, 768, 3_072, 9_984)
     conformations: tuple[int, ...] = (100, 1_000, 10_000, 100_000)
 
 
 QUICK = Size(
-    batched=64, larger=6, looped=6, shared_out=400, small=200, large=2_000, steps=60, repeats=1,
+    batched=64, larger=6, looped=6, shared_out=(400, 4_000), small=200, large=2_000, steps=60,
+    repeats=1, few_repeats=1,
     water=(12, 96), conformations=(100, 200),
 )  # fmt: skip
 
@@ -86,6 +88,13 @@ class Bench:
         save_checkpoint(folder, build(architecture), architecture, dataset={}, training={},
                         cost={}, history="")  # fmt: skip
         return folder
+
+    @cached_property
+    def of_workers(self) -> list[dict[tuple[int, int], float]]:
+        """Wall times in s of `e3d decompose`, by number of conformations and of workers."""
+        sizes = [(n, workers) for n in self.size.shared_out for workers in (1, 2)]
+        return [{size: self.command(*size)[0] for size in sizes}
+                for _ in range(self.size.few_repeats)]  # fmt: skip
 
     @cached_property
     def molecules(self) -> list[Molecule]:

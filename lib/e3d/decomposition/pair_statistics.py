@@ -53,13 +53,18 @@ class PairStatistics:
 
         length_step in Å, energy_step in eV: widths of the bins, of which one begins at zero.
         """
-        bins = pairs[["pair"]].assign(
-            length_A=(np.floor(pairs["length_A"] / length_step) + 0.5) * length_step,
-            energy_eV=(np.floor(pairs["energy_eV"] / energy_step) + 0.5) * energy_step,
-            count=1,
+        if not len(pairs):
+            return cls()
+        lengths, energies = (
+            pairs[name].to_numpy(dtype=float) for name in ("length_A", "energy_eV")
         )
-        ones = pairs[["class", "apart"]].assign(count=1, mean_eV=pairs["energy_eV"], m2_eV2=0.0)
-        return cls(_counted(bins), pooled(ones, "class"), pooled(ones, "apart"))
+        bins = _histogram(
+            pair=pairs["pair"],
+            length_A=(np.floor(lengths / length_step) + 0.5) * length_step,
+            energy_eV=(np.floor(energies / energy_step) + 0.5) * energy_step,
+        )
+        moments = {by: _moments(pairs[by], energies, by) for by in ("class", "apart")}
+        return cls(bins, moments["class"], moments["apart"])
 
     def __add__(self, other: PairStatistics) -> PairStatistics:
         return PairStatistics(
@@ -71,6 +76,35 @@ class PairStatistics:
             sum_rule_error=max(self.sum_rule_error, other.sum_rule_error),
             left_out=self.left_out + other.left_out,
         )
+
+
+def _histogram(**columns: pd.Series | np.ndarray) -> pd.DataFrame:
+    """Rows that occur in columns (n,), in lexicographic order, and how often each: `count`.
+
+    As a `groupby` does, but of numbers alone, which is several times faster than of text.
+    """
+    codes, values = zip(
+        *(pd.factorize(column, sort=True) for column in columns.values()), strict=True
+    )
+    shape = tuple(map(len, values))
+    cells, count = np.unique(np.ravel_multi_index(codes, shape), return_counts=True)
+    places = np.unravel_index(cells, shape)
+    found = {
+        name: np.asarray(own)[place]
+        for name, own, place in zip(columns, values, places, strict=True)
+    }
+    return pd.DataFrame(found | {"count": count})
+
+
+def _moments(labels: pd.Series, energies: np.ndarray, by: str) -> pd.DataFrame:
+    """Moments of energies (n,) in eV by label, as `pooled` has them; None is no label."""
+    numbers, names = pd.factorize(labels, sort=True)
+    known, values = numbers[numbers >= 0], energies[numbers >= 0]
+    count = np.bincount(known, minlength=len(names))
+    mean = np.bincount(known, values, minlength=len(names)) / count
+    m2 = np.bincount(known, (values - mean[known]) ** 2, minlength=len(names))
+    columns = {by: np.asarray(names, dtype=object), "count": count, "mean_eV": mean, "m2_eV2": m2}
+    return pd.DataFrame(columns)
 
 
 def pooled(parts: pd.DataFrame, by: str) -> pd.DataFrame:
