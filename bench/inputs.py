@@ -12,14 +12,17 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+import h5py
 import numpy as np
 from ase import Atoms
 from ase.build import molecule as named_molecule
+from spoiled import FAULTS, add_faults
 
 from e3d.chemistry import bonding
 from e3d.data.dataset import TYPE_NAMES, Dataset
 from e3d.data.molecule import Molecule
 from e3d.data.writing import write_dataset
+from e3d.decomposition import statistics_file
 from e3d.models.allegro import Model, build, load_model
 from e3d.models.checkpoint import save_checkpoint
 from e3d.paths import CHECKPOINTS, LABELS
@@ -125,7 +128,8 @@ class Bench:
         return found
 
     def file(self, n_conformations: int) -> Path:
-        """A data set of so many conformations: repeated ones, every atom moved by some 0.01 Å."""
+        """A data set of so many conformations: repeated ones, every atom moved by some 0.01 Å; and
+        among them such faults as SPICE 2 has."""
         path = self.folder / f"{n_conformations}.h5"
         if not path.exists():
             with Dataset(BULK) as dataset:
@@ -134,6 +138,8 @@ class Bench:
                 path, self._jittered(n_conformations // PER_MOLECULE), level_of_theory=level,
                 atomic_energies=zero, provenance="repeated conformations, moved at random",
             )  # fmt: skip
+            with h5py.File(path, "a") as file:
+                add_faults(file)
         return path
 
     def _jittered(self, n_molecules: int) -> Iterator[Molecule]:
@@ -156,7 +162,15 @@ class Bench:
                      "--workers", workers, "--compile", "no"]  # fmt: skip
         start = time.perf_counter()
         usage = _run(["-m", "e3d", "decompose", *map(str, arguments)], dict(os.environ))
-        return time.perf_counter() - start, usage.ru_maxrss / 1024
+        wall = time.perf_counter() - start
+        found = statistics_file.read(out)
+        named = {name for reason in found.left_out.reasons.values() for name in reason.first}
+        if found.n_conformations != n_conformations or len(named) != len(FAULTS):
+            raise RuntimeError(
+                f"{found.n_conformations} of {n_conformations} conformations were decomposed, and "
+                f"{len(named)} of {len(FAULTS)} faulty molecules named: {sorted(named)}"
+            )
+        return wall, usage.ru_maxrss / 1024
 
 
 def water(n_atoms: int) -> Atoms:
