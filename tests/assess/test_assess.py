@@ -17,6 +17,7 @@ from e3d.assess.leaderboard import COLUMNS, leaderboard
 from e3d.assess.networks import Network, cut_sums
 from e3d.assess.page import page
 from e3d.assess.standard import Standard
+from e3d.assess.summary import AHEAD, BEHIND, LEVEL, lines, summary
 from e3d.assess.text import report_text
 from e3d.bde import bound, references
 from e3d.chemistry import bonding
@@ -283,3 +284,30 @@ def test_models_of_one_name_are_told_apart():
     given = [Path("/a/run/model.ckpt"), Path("/b/run/model.ckpt"), Path("/b/run/model.nequip.zip")]
     assert list(assessment._names(given[:2])) == ["a/run/model", "b/run/model"]
     assert list(assessment._names(given[1:])) == ["model.ckpt", "model.nequip.zip"]
+
+
+def test_a_summary_says_where_a_model_is_ahead_of_the_best_null():
+    def value(number, low=None, high=None):
+        return {"value": number, "low": low, "high": high, "n": 5}
+
+    def test(name, quantity, better, own, kind="bare", **nulls):
+        return {"test": name, "quantity": quantity, "kind": kind, "better": better,
+                "values": {"own": own} | {k: value(v) for k, v in nulls.items()}}  # fmt: skip
+
+    report = {"models": [{"name": "own"}, {"name": "absent"}], "tests": [
+        test("a", "accuracy", "high", value(0.9, 0.85, 0.95), additive=0.8, pair=0.5),
+        test("a", "mean absolute deviation", "low", value(9, 8, 10), additive=1),
+        test("b", "accuracy", "high", value(0.9, 0.7, 0.95), additive=0.8),
+        test("b", "rank", "high", value(0.1, 0.0, 0.2), length=0.6),
+        test("c", "error", "low", value(5, 4, 6), kind="", pair=20, untrained=7),
+        test("d", "error", "low", value(5, 4, 6), pair=3),
+        test("e", "entropy", "none", value(5, 4, 6), pair=3),
+        test("f", "error", "low", value(5), pair=9),
+        test("g", "error", "low", value(5, 4, 6)),
+    ]}  # fmt: skip
+    assert summary(report) == {
+        "own": {AHEAD: ["a, bare", "c"], LEVEL: ["b, accuracy, bare"],
+                BEHIND: ["b, rank, bare", "d, bare"]},
+        "absent": {},
+    }  # fmt: skip
+    assert lines(report)[0] == "own: ahead of every null model: a, bare; c"

@@ -95,7 +95,7 @@ def test_smiles_gives_every_bond_of_the_molecule_with_hydrogens(bonds):
         "input", "smiles", "n_atoms", "energy_eV", "atomization_energy_eV", "sum_rule_error_eV",
         "models", "zero", "symbols", "positions_A", "bonds", "warnings",
     ]  # fmt: skip
-    assert report["zero"] == "atomic energies of model.yaml"
+    assert report["zero"] == "isolated atoms, as model.yaml gives them"
     assert report["symbols"][:4] == ["C", "C", "O", "H"]
     assert np.shape(report["positions_A"]) == (9, 3)
     assert (report["smiles"], report["n_atoms"]) == ("CCO", 9)
@@ -161,7 +161,7 @@ def test_table_is_aligned_and_a_single_model_has_no_spread(e3d, checkpoints):
     assert code == 0
     lines = out.splitlines()
     assert lines[0].startswith("O: 3 atoms, energy")
-    assert lines[1] == "zero of energy: atomic energies of model.yaml"
+    assert lines[1] == "zero of energy: isolated atoms, as model.yaml gives them"
     assert lines[2].split()[:8] == ["i", "j", "class", "length/Å", "ε/eV", "bare", "dressed", "std"]
     assert len({len(line) for line in lines[2:5]}) == 1
     assert lines[3].split()[7] == "-"

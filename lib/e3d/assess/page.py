@@ -12,6 +12,7 @@ import pandas as pd
 
 from e3d.assess import decomposition, figures, scoring
 from e3d.assess.assessment import Assessment
+from e3d.assess.summary import summary
 from e3d.assess.text import columns, label, number
 from e3d.statistics.grouping import bond_weights
 from e3d.webpage import document
@@ -38,8 +39,8 @@ def page(assessment: Assessment, *, title: str = "Assessment of models") -> str:
     report = assessment.report
     style = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     body = [
-        f"<h1>{escape(title)}</h1>", _models(report), _notes(report), _EXPLAINED, _scores(report),
-        _figures(assessment),
+        f"<h1>{escape(title)}</h1>", _models(report), _notes(report), _summary(report), _EXPLAINED,
+        _scores(report), _figures(assessment),
     ]  # fmt: skip
     return document(title, "\n".join(body), style=style)
 
@@ -63,6 +64,18 @@ def _notes(report: Mapping[str, Any]) -> str:
     lines = [*report["warnings"], *report["missing"]]
     items = "".join(f"<li>{escape(text)}</li>" for text in lines)
     return f'<ul class="warnings" aria-label="warnings">{items}</ul>' if items else ""
+
+
+def _summary(report: Mapping[str, Any]) -> str:
+    """For each model, in which tests it is ahead of the null models, and in which it is not."""
+    items = []
+    for model, verdicts in summary(report).items():
+        parts = "".join(
+            f"<dd><b>{escape(verdict)}</b>: {escape('; '.join(names))}</dd>"
+            for verdict, names in verdicts.items()
+        )
+        items.append(f"<dt>{escape(model)}</dt>{parts}")
+    return f"<h2>In short</h2><dl>{''.join(items)}</dl>"
 
 
 def _scores(report: Mapping[str, Any]) -> str:

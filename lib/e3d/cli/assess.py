@@ -41,6 +41,7 @@ def assess(
     from e3d.assess.assessment import assess as assess_models
     from e3d.assess.cache import FOLDER
     from e3d.assess.page import page
+    from e3d.assess.summary import lines, summary
     from e3d.assess.text import report_text
     from e3d.errors import E3DError
 
@@ -54,4 +55,7 @@ def assess(
         with files.replacing(html) as temporary:
             temporary.write_text(page(found), encoding="utf-8")
         typer.echo(f"wrote {html}", err=True)
-    typer.echo(dumps(found.report) if json else report_text(found.report))
+    if json:
+        typer.echo(dumps(found.report | {"summary": summary(found.report)}))
+    else:
+        typer.echo("\n".join([report_text(found.report), "", *lines(found.report)]))

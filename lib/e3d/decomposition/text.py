@@ -18,7 +18,7 @@ _COLUMNS = (
     ("in class", "class_kcal_per_mol", None),
 )  # fmt: skip
 #: Kinds of reference values, the one that a bond energy is most like first, and their names.
-KINDS = {"De": "Dₑ, literature", "DFT": "fragment BDE, DFT", "BDE298": "298 K, literature"}
+KINDS = {"De": "literature Dₑ", "DFT": "fragment BDE by DFT", "BDE298": "literature, 298 K"}
 
 
 def report_text(report: dict[str, Any], *, explained: bool = True) -> str:

@@ -61,7 +61,7 @@ def zero_of(model: Model, given: str = MODEL) -> Zero:
 def _own(model: Model) -> Zero:
     """What the model gives for atoms by themselves: in an Allegro model, its shifts μ."""
     if model.metadata:
-        return Zero(model.atomic_energies, "atomic energies of model.yaml")
+        return Zero(model.atomic_energies, "isolated atoms, as model.yaml gives them")
     atoms = [Atoms(symbol) for symbol in model.type_names if symbol in chemical_symbols]
     alone = {
         atom.symbols[0]: found.energy
