@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from e3d import files
-from e3d.errors import E3DError
+from e3d.errors import E3DError, said
 
 #: How often a task may lose its process before the call gives up: it may be the cause.
 ALLOWED_FAILURES = 1
@@ -151,7 +151,10 @@ def _no_cluster(folder: str, error: BaseException) -> E3DError:
         cause = cause.__cause__
     if isinstance(cause, OSError) and cause.strerror:
         return files.WriteError(Path(folder), cause.strerror)
-    return E3DError(f"worker processes could not be started ({' '.join(str(error).split())})")
+    return E3DError(
+        f"worker processes could not be started ({said(error)}); is there memory for them? "
+        "`--workers 1` needs the least"
+    )
 
 
 @contextmanager

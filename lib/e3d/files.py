@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from glob import escape
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from socket import gethostname
@@ -45,7 +46,8 @@ def replacing(target: str | Path, *, overwrite: bool = True) -> Iterator[Path]:
     target = Path(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        writer = f".{target.name}.{gethostname()}-{os.getpid()}-"
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=writer, suffix=".tmp")
         os.close(handle)
     except OSError as error:
         raise WriteError(target, f"{error.strerror} in {target.parent}") from error
@@ -93,6 +95,26 @@ def replacing_folder(target: str | Path) -> Iterator[Path]:
                 shutil.rmtree(left_over, ignore_errors=True)
 
 
+def clear_abandoned(*targets: Path) -> None:
+    """Remove what a killed process of this machine left of writing files, or into folders."""
+    for target in targets:
+        folder, name = (target, "") if target.is_dir() else (target.parent, target.name)
+        for left in folder.glob(f".{escape(name) or '*'}.{escape(gethostname())}-*-*.tmp"):
+            number = left.name.removesuffix(".tmp").rsplit("-", 2)[1]
+            if number.isdigit() and not _lives(int(number)):
+                left.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
+
+
 def publish(temporary: Path, target: Path, *, overwrite: bool) -> None:
     """Move a finished file of the same folder to its final name, atomically.
 
@@ -128,6 +150,7 @@ def locked(target: str | Path) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0.2)  # tries again where a holder has just removed the file
+        clear_abandoned(target)
     except Timeout:
         raise E3DError(
             f"{target} is being written by {_holder(path)}; wait until it ends, or choose another "

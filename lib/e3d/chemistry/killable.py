@@ -58,12 +58,17 @@ def killable(
     return value
 
 
+def die_with_parent() -> None:
+    """Let this process not outlive the one that started it, however that ends; on Linux alone."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def _answer(writing: int, function: Callable[..., Any], arguments: tuple[Any, ...]) -> NoReturn:
     """In the child: write whether the call succeeded, with its result or its exception, and end."""
     try:
         os.setsid()  # Ctrl-C of a terminal goes to the parent's group alone
-        if sys.platform == "linux":  # nor outlive a parent that is killed
-            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        die_with_parent()
         try:
             answer = pickle.dumps((True, function(*arguments)))
         except Exception as error:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from e3d.errors import E3DError
+from e3d.errors import E3DError, shortage
 
 #: Exit code of a command that Ctrl-C stopped, by convention 128 + SIGINT.
 INTERRUPTED = 130
@@ -18,7 +18,11 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 
 
 class App(typer.Typer):
-    """A Typer application that turns an E3DError into one line on stderr and exit code 1."""
+    """A Typer application that turns what goes wrong into one line on stderr and exit code 1.
+
+    An E3DError says it itself; a lack of memory, disk, file handles or permission is named with
+    what mends it, wherever it shows. Only a defect of the program is a traceback.
+    """
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -29,11 +33,14 @@ class App(typer.Typer):
         except E3DError as error:
             print(f"e3d: {error}", file=sys.stderr)
             raise SystemExit(1) from None
-        except OSError as error:
-            if error.errno not in FULL:
+        except Exception as error:
+            unnamed = isinstance(error, OSError) and error.errno in FULL and not error.filename
+            cause = f"cannot write the output: {error.strerror}" if unnamed else shortage(error)
+            if cause is None:
                 raise
-            print(f"e3d: cannot write the output: {error.strerror}", file=sys.stderr)
-            sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the end)
+            print(f"e3d: {cause}", file=sys.stderr)
+            if unnamed:
+                sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (until the end)
             raise SystemExit(1) from None
         except SystemExit as stop:
             if stop.code == INTERRUPTED:

@@ -53,6 +53,7 @@ def run_stage(target: str) -> Path:
     inputs = [*stage.inputs, *_named_inputs(stage.values)]
     executed = EXECUTED / stage.notebook.name if stage.notebook.parent == NOTEBOOKS else None
     record = PROVENANCE / f"{target}.json"
+    files.clear_abandoned(record, *stage.outputs)
     seconds = execute(stage.notebook, stage.values, executed, name=target, inputs=inputs)
     provenance.write(
         record,
@@ -85,6 +86,7 @@ def run_here(
     out = Path(out or assigned.get("output_dir") or new_folder(notebook.stem)).resolve()
     _refuse_reserved(out, notebook)
     _make_writable(out)
+    files.clear_abandoned(out)
     values = published | assigned | {"output_dir": shown(out)}
     inputs = _named_inputs({**known, **values})
     name = f"{notebook.stem}-{out.name}"

@@ -19,7 +19,7 @@ from threading import RLock
 
 from e3d.chemistry.killable import killable
 from e3d.data.report import Report
-from e3d.errors import E3DError
+from e3d.errors import E3DError, no_memory, out_of_memory
 
 #: Seconds that reading one group may take; a molecule takes milliseconds.
 PATIENCE = 60.0
@@ -110,6 +110,10 @@ def _attempt(
         return name, f"HDF5 does not answer within {patience:g} s"
     except EOFError:
         process.join()
+        if not ready:
+            raise E3DError(
+                f"the process that would check {path} did not start: {out_of_memory()}"
+            ) from None
         return name, f"HDF5 {_ending(process.exitcode or 0)}"
     finally:
         process.kill()
@@ -134,9 +138,14 @@ def _check(
 ) -> None:
     """Check in the new process; says each group before it is read, and last the report."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends this process
-    from tqdm import tqdm
+    try:
+        from tqdm import tqdm
 
-    from e3d.data.check import check_dataset
+        from e3d.data.check import check_dataset
+    except Exception as error:
+        if no_memory(f"{type(error).__name__}: {error}"):
+            os._exit(1)  # the parent says it
+        raise
 
     tqdm.set_lock(RLock())  # its own outlives a process that is killed
     _limit(memory)
