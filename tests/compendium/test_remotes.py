@@ -4,12 +4,13 @@ import hashlib
 import logging
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import boto3
 import pytest
 from dvc.exceptions import CheckoutError
 from dvc.repo import Repo
@@ -39,6 +40,27 @@ def store(tmp_path: Path) -> Iterator[tuple[Path, str]]:
         server.shutdown()
 
 
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Callable[[bytes], None], list[str]]]:
+    """A server of S3 on loopback: what puts the one object there, and how to reach it."""
+    from moto.server import ThreadedMotoServer
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "of-nobody")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    address = "http://{}:{}".format(*server.get_host_and_port())
+    client = boto3.client("s3", endpoint_url=address, region_name="us-east-1")
+    client.create_bucket(Bucket="store")
+    key = f"files/md5/{MD5[:2]}/{MD5[2:]}"
+    put = partial(client.put_object, Bucket="store", Key=key)
+    put(Body=CONTENT)
+    yield lambda content: put(Body=content), [f"endpointurl = {address}", "region = us-east-1"]
+    client.close()
+    server.stop()
+
+
 def checkout(folder: Path, address: str, options: list[str]) -> Repo:
     """A repository of DVC with one tracked file, whose remote is set up as the book says."""
     (folder / ".dvc").mkdir(parents=True)
@@ -57,25 +79,39 @@ def checkout(folder: Path, address: str, options: list[str]) -> Repo:
     return Repo(str(folder))
 
 
-def test_a_damaged_object_is_refused_and_a_sound_one_pulled(
-    store: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    logging.getLogger("dvc").setLevel(logging.CRITICAL)
-    item, address = store
+def told() -> list[str]:
+    """The option of a remote that the page on remotes tells to set."""
     remote = (BOOK / "rerun.md").read_text()
-    told = re.findall(r"dvc remote modify store (\w+) (\w+)$", remote, re.MULTILINE)
-    options = [" = ".join(pair) for pair in told]
-    checkout(tmp_path / "sound", address, options[-1:]).pull()
-    assert (tmp_path / "sound" / "data.txt").read_bytes() == CONTENT
+    found = re.findall(r"dvc remote modify store (\w+) (\w+)$", remote, re.MULTILINE)
+    return [" = ".join(found[-1])]
 
-    item.write_bytes(CONTENT.replace(b"-", b"+"))  # as many bytes
-    repo = checkout(tmp_path / "refused", address, options[-1:])
+
+def pulled_and_refused(
+    folder: Path, address: str, options: list[str], put: Callable[[bytes], object]
+) -> None:
+    """A sound object is pulled; a damaged one is not, unless the option is missing."""
+    logging.getLogger("dvc").setLevel(logging.CRITICAL)
+    checkout(folder / "sound", address, [*options, *told()]).pull()
+    assert (folder / "sound" / "data.txt").read_bytes() == CONTENT
+
+    put(CONTENT.replace(b"-", b"+"))  # as many bytes
+    repo = checkout(folder / "refused", address, [*options, *told()])
     with pytest.raises(CheckoutError):
         repo.pull()
-    assert not (tmp_path / "refused" / "data.txt").exists()
+    assert not (folder / "refused" / "data.txt").exists()
 
-    checkout(tmp_path / "taken", address, []).pull()  # what the option is for
-    assert (tmp_path / "taken" / "data.txt").exists()
+    checkout(folder / "taken", address, options).pull()  # what the option is for
+    assert (folder / "taken" / "data.txt").exists()
+
+
+def test_a_static_web_server(store: tuple[Path, str], tmp_path: Path) -> None:
+    item, address = store
+    pulled_and_refused(tmp_path, address, [], item.write_bytes)
+
+
+def test_a_bucket_of_s3(bucket: tuple[Callable[[bytes], None], list[str]], tmp_path: Path) -> None:
+    put, options = bucket
+    pulled_and_refused(tmp_path, "s3://store", options, put)
 
 
 def test_every_remote_verifies_what_it_gets() -> None:
