@@ -1,6 +1,7 @@
 """The archive: a crate that its own package reads, complete and with the hashes of the run."""
 
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -12,7 +13,7 @@ from rocrate.rocrate import ROCrate
 
 from e3d.compendium import archive, cards, provenance
 from e3d.errors import E3DError
-from e3d.paths import CHECKPOINTS, PROVENANCE, ROOT
+from e3d.paths import CHECKPOINTS, DATA, PROVENANCE, ROOT
 
 COPIED = ["CITATION.cff", "README.md", "params.yaml", "dvc.yaml", "requirements.lock"]
 
@@ -25,6 +26,7 @@ def checkout(tmp_path: Path) -> Path:
         (root / folder).mkdir(parents=True)
     for name in COPIED:
         shutil.copyfile(ROOT / name, root / name)
+    (root / "data" / "b.smi").write_text("# Some.\nC\nO\n")  # which no stage reads
     for name in ("data/a.csv", "labels.csv", "notebooks/01_a.ipynb", "results/a.csv", "remote/x"):
         (root / name).write_text("x\n1\n")
     record = provenance.record("a", ROOT / "notebooks/01_a.ipynb", {"seed": 3}, [], wall_time_s=1.0)
@@ -57,6 +59,12 @@ def test_the_archive_is_a_crate_that_tells_what_made_what(checkout: Path, tmp_pa
     assert crate.dereference("#a/seed")["value"] == "3"
     assert provenance.code_revision()[:40] in action["description"]
     assert crate.dereference("results/a.csv")["identifier"] == "md5:" + "2" * 32
+    for name, kind in (("a.csv", "table"), ("b.smi", "SMILES")):
+        about = crate.dereference(f"cards/data-{name}.md")
+        assert about["about"].id == f"data/{name}"
+        text = (tmp_path / "unpacked" / about.id).read_text()
+        assert f"| kind | `{kind}` |" in text
+        assert ("| stages | `a` |" in text) is (name == "a.csv")
     whole = crate.dereference("#pipeline")
     assert whole["instrument"].id == "dvc.yaml"
     for entity in crate.data_entities:  # everything that it names is there
@@ -88,3 +96,31 @@ def test_a_model_card_tells_data_training_and_origin() -> None:
     for said in ("wB97M-D3(BJ)/def2-TZVP", "H, C, N, O", record["code"], record["machine"],
                  "data/dft-small.h5", "molecules_forces_mae", "finetune@finetuned-s0"):  # fmt: skip
         assert said in text
+
+
+DESCRIBED = {
+    "dft-small.h5": ["wB97M-D3(BJ)/def2-TZVP", "| molecules |", "| conformations |", "CC0"],
+    "bde_reference.csv": ["value_kcal_per_mol", "W4-17", "| rows |"],
+    "dft_minor.smi": ["Small molecules with F, Si, S or Cl", "| molecules |"],
+}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="not pulled: make pull")
+def test_every_file_of_data_has_a_card_that_tells_what_it_is() -> None:
+    for path in sorted(DATA.iterdir()):
+        text = cards.card(path, None, used_by=["data"])
+        for said in ("SHA-256", "licen", "| stages | `data` |", *DESCRIBED.get(path.name, [])):
+            assert said in text, (path.name, said)
+
+
+def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+    for name, content in (("a.h5", b"no HDF5"), ("a.csv", b""), ("a.json", b"{"), ("a.xyz", b"x")):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(E3DError, match=rf"{re.escape(name)} cannot be described \(.+\); pull"):
+            cards.card(path, None)
+
+
+@pytest.mark.skipif(not (CHECKPOINTS / "shuffled-s0").is_dir(), reason="not pulled: make pull")
+def test_the_card_of_a_null_model_warns() -> None:
+    assert "nothing: its labels were permuted" in cards.card(CHECKPOINTS / "shuffled-s0", None)

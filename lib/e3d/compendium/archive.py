@@ -79,6 +79,7 @@ def crate(root: Path = ROOT) -> ROCrate:
     made.add_file(root / "README.md", "README.md", properties={"encodingFormat": "text/markdown"})
     for name in tqdm(sorted(stages), desc="describing", unit="stage", leave=False):
         _add_stage(made, root, name, stages[name])
+    _add_cards(made, root, stages)
     _add_whole_run(made, workflow, stages)
     _add_profiles(made)
     _add_generated(made, "zenodo.json", json.dumps(zenodo(citation), indent=2))
@@ -116,14 +117,8 @@ def _add_stage(made: ROCrate, root: Path, name: str, stage: dict[str, Any]) -> N
     """One stage as an action: a notebook made results of objects, on a machine."""
     used = [_entity(made, root, entry) for entry in stage["deps"]]
     results = [_entity(made, root, entry) for entry in stage.get("outs", [])]
-    path = root / "provenance" / f"{name}.json"
-    record = provenance.read(path) if path.exists() else None
+    record = _record(root, name)
     notebooks = [entity for entity in used if entity.id.endswith(".ipynb")]
-    for entry in stage.get("outs", []):
-        if entry["path"].startswith(_CARDS):
-            text = card(root / entry["path"], record)
-            about = f"cards/{entry['path'].replace('/', '-')}.md"
-            _add_generated(made, about, text, about=made.dereference(entry["path"]))
     action = made.add_action(
         notebooks[0] if notebooks else made.mainEntity,
         identifier=f"#{name}",
@@ -142,6 +137,31 @@ def _add_stage(made: ROCrate, root: Path, name: str, stage: dict[str, Any]) -> N
         )
 
 
+def _record(root: Path, stage: str) -> dict[str, Any] | None:
+    path = root / "provenance" / f"{stage}.json"
+    return provenance.read(path) if path.exists() else None
+
+
+def _add_cards(made: ROCrate, root: Path, stages: dict[str, Any]) -> None:
+    """A card for every file of data and every checkpoint, those that no stage makes included."""
+    makers: dict[str, str | None] = {
+        str(path.relative_to(root)): None for path in sorted((root / "data").glob("*"))
+    }
+    users: dict[str, set[str]] = {}
+    for name, stage in stages.items():
+        makers |= {entry["path"]: name for entry in stage.get("outs", [])}
+        for entry in stage["deps"]:
+            users.setdefault(entry["path"], set()).add(name)
+    for path, maker in tqdm(makers.items(), desc="cards", unit="file", leave=False):
+        if path.split("/")[0] in _CARDS:
+            record = _record(root, maker) if maker else None
+            above = ["/".join(path.split("/")[:k]) for k in range(1, path.count("/") + 2)]
+            used_by = set[str]().union(*(users.get(each, ()) for each in above))
+            text = card(root / path, record, used_by=used_by)
+            about = _entity(made, root, {"path": path})
+            _add_generated(made, f"cards/{path.replace('/', '-')}.md", text, about=about)
+
+
 def _parameters(made: ROCrate, stage: str, record: dict[str, Any]) -> list[Entity]:
     return [
         made.add(ContextEntity(made, f"#{stage}/{key}", {
@@ -152,7 +172,7 @@ def _parameters(made: ROCrate, stage: str, record: dict[str, Any]) -> list[Entit
 
 
 def _entity(made: ROCrate, root: Path, entry: dict[str, Any]) -> Entity:
-    """A file or folder that `dvc.lock` names, with its hash there."""
+    """A file or folder, with its hash in `dvc.lock` where it is named there."""
     name = entry["path"]
     known = made.dereference(name) or made.dereference(f"{name}/")
     if known is not None:
@@ -160,10 +180,10 @@ def _entity(made: ROCrate, root: Path, entry: dict[str, Any]) -> Entity:
     if not (root / name).exists():
         raise E3DError(f"{name} is missing; `make book` makes or fetches whatever is archived")
     add = made.add_directory if (root / name).is_dir() else made.add_file
-    properties: dict[str, Any] = {
-        "name": name, "identifier": f"md5:{entry['md5']}",
-        "contentSize": str(entry.get("size", "")),
-    }  # fmt: skip
+    properties: dict[str, Any] = {"name": name}
+    if "md5" in entry:
+        properties |= {"identifier": f"md5:{entry['md5']}",
+                       "contentSize": str(entry.get("size", ""))}  # fmt: skip
     if name.endswith(".ipynb"):
         properties["@type"] = ["File", "SoftwareSourceCode"]
     return add(root / name, name, properties=properties)
