@@ -41,7 +41,8 @@ def parse_smiles(smiles: str) -> Chem.Mol:
 
 def check_closed_shell(molecule: Chem.Mol) -> None:
     """Raise E3DError unless a molecule is neutral, has no radicals, and all its bonds a class."""
-    smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule, sanitize=False))
+    with rdBase.BlockLogs():  # of hydrogen atoms without neighbours
+        smiles = Chem.MolToSmiles(Chem.RemoveHs(molecule, sanitize=False))
     charge = Chem.GetFormalCharge(molecule)
     if charge:
         raise E3DError(f"{smiles}: charge {charge:+d}; only neutral molecules are supported")

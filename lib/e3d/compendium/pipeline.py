@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from e3d.compendium import parameters
-from e3d.errors import E3DError
+from e3d.errors import E3DError, said
 from e3d.paths import PARAMS, PIPELINE, ROOT
 
 #: Folders whose files a run reads, and whose contents its record names by hash.
@@ -65,7 +65,10 @@ def read_stage(target: str, root: Path = ROOT) -> Stage:
     known = parameters.defaults(notebook)
     given: dict[str, Any] = {}
     for path in entry.get("params", []):
-        given |= _look_up(_filled(path, fields), params) or {}
+        entries = _look_up(_filled(path, fields), params) or {}
+        if not isinstance(entries, Mapping):
+            raise E3DError(f"{PARAMS.name}: {path} is {entries!r:.60}, expected name: value")
+        given |= entries
     given.setdefault("output_dir", "results")
     if key and "run" in known:
         given["run"] = key
@@ -86,14 +89,35 @@ def stages_of(notebook: Path) -> list[str]:
 
 def _declared(root: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast
-    try:
-        found = [
-            yaml.load(path.read_text(), Loader=loader)
-            for path in (root / PIPELINE.name, root / PARAMS.name)
-        ]
-    except (OSError, yaml.YAMLError) as error:
-        raise E3DError(f"{PIPELINE.name} or {PARAMS.name} cannot be read: {error}") from None
-    return found[0]["stages"], found[1]
+    found = []
+    for path in (root / PIPELINE.name, root / PARAMS.name):
+        try:
+            found.append(yaml.load(path.read_text(encoding="utf-8"), Loader=loader))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            raise E3DError(f"{path.name} cannot be read: {said(error)}") from None
+        if not isinstance(found[-1], dict):
+            raise E3DError(f"{path.name} holds {found[-1]!r:.60}, expected name: value")
+    stages = found[0].get("stages")
+    if not isinstance(stages, dict):
+        raise E3DError(f"{PIPELINE.name} has no stages")
+    for name, entry in stages.items():
+        if not _is_stage(entry):
+            raise E3DError(f"stage {name!r:.60} of {PIPELINE.name} is not what DVC expects")
+    return stages, found[1]
+
+
+def _is_stage(entry: Any) -> bool:
+    """Whether a stage has what is read of it; DVC checks the rest."""
+    if isinstance(entry, dict) and "foreach" in entry:
+        each = entry["foreach"]
+        return isinstance(each, str) and bool(_REFERENCE.fullmatch(each)) \
+            and "foreach" not in (entry.get("do") or {}) and _is_stage(entry.get("do"))  # fmt: skip
+    if not isinstance(entry, dict) or "deps" not in entry:
+        return False
+    texts, outs = [entry["deps"], entry.get("params", [])], entry.get("outs", [])
+    return all(isinstance(each, list) for each in (*texts, outs)) and all(
+        isinstance(text, str) for each in texts for text in each
+    ) and all(isinstance(out, str | dict) for out in outs)  # fmt: skip
 
 
 def _pick(name: str, entries: Mapping[str, Any], kind: str, file: str) -> Any:

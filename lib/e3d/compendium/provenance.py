@@ -25,7 +25,7 @@ RECORD: dict[str, type | tuple[type, ...]] = {
     "requirements_lock_sha256": str, "versions": dict, "python": str, "machine": str,
     "wall_time_s": (int, float),
 }  # fmt: skip
-_AGAIN = "remove it, and `dvc repro` makes it again"
+_AGAIN = "remove it; `dvc repro` makes that of a stage again"
 
 
 def record(

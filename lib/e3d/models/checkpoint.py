@@ -8,6 +8,7 @@ and the SHA-256 of the weights), `weights.safetensors`, `history.csv`, and
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -81,14 +82,15 @@ def _write_folder(
     history: str,
     snapshots: Sequence[Path],
 ) -> None:
-    """Write the files of a checkpoint, model.yaml with the SHA-256 of all weights."""
+    """Write the files of a checkpoint, model.yaml with the SHA-256 of weights and architecture."""
     folder.mkdir()
     weights = {key: value.contiguous() for key, value in module.state_dict().items()}
     save_file(weights, weights_file(folder))
     for snapshot in snapshots:
         shutil.copyfile(snapshot, folder / snapshot.name)
     digests = {file.name: files.sha256(file) for file in sorted(folder.iterdir())}
-    text = yaml.dump(metadata | {"weights_sha256": digests}, Dumper=_Dumper, sort_keys=False)
+    known = {"architecture_sha256": _digest(metadata["architecture"]), "weights_sha256": digests}
+    text = yaml.dump(metadata | known, Dumper=_Dumper, sort_keys=False)
     (folder / "model.yaml").write_text(text)
     (folder / "history.csv").write_text(history)
 
@@ -102,7 +104,7 @@ def read_metadata(folder: Path, *, trust: bool = False) -> dict[str, Any]:
     """Content of a checkpoint folder's model.yaml.
 
     Raises E3DError when it is missing or malformed, and, without `trust`, when its architecture
-    does not pass `architecture.check`.
+    does not pass `architecture.check` or is not the one that was saved.
     """
     file = folder / "model.yaml"
     if not file.is_file():
@@ -125,7 +127,21 @@ def read_metadata(folder: Path, *, trust: bool = False) -> dict[str, Any]:
                 f"{file}: {error}. Only what E3D writes is loaded, because an architecture can "
                 "run any code; if you trust where it comes from, give --trust"
             ) from None
+        # older checkpoints do not have it
+        if (
+            metadata.get("architecture_sha256", digest := _digest(metadata["architecture"]))
+            != digest
+        ):
+            raise E3DError(
+                f"{file}: its architecture is not the one that weights.safetensors was saved with; "
+                "pull both again, or give --trust if it was changed on purpose"
+            )
     return metadata
+
+
+def _digest(architecture: dict[str, Any]) -> str:
+    """SHA-256 of an architecture, whatever the order and layout of its entries."""
+    return hashlib.sha256(json.dumps(architecture, sort_keys=True).encode()).hexdigest()
 
 
 def _read_yaml(file: Path) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import warnings
+import zlib
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -18,10 +20,12 @@ from e3d.chemistry import bonding
 from e3d.chemistry.perception import assign_orders
 from e3d.chemistry.structures import plausible, tables
 from e3d.chemistry.structures.structure import Structure, check_elements, crystal, molecule
-from e3d.errors import E3DError
+from e3d.errors import E3DError, said
 
 #: How a file with a lattice is read: as one molecule without it, or as a crystal.
 Kind = Literal["molecule", "crystal"]
+#: What reading a file raises that is damaged, compressed or not.
+UNREADABLE = (OSError, EOFError, UnicodeDecodeError, zlib.error)
 _LATTICE, _PBC = re.compile(r"\blattice\s*=", re.I), re.compile(r"\bpbc\s*=", re.I)
 
 
@@ -64,8 +68,8 @@ def _text(path: Path) -> str:
     try:
         content = path.read_bytes()
         return (gzip.decompress(content) if path.suffix == ".gz" else content).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
-        raise E3DError(f"{path} cannot be read as text ({error})") from error
+    except UNREADABLE as error:
+        raise E3DError(f"{path} cannot be read as text ({said(error)})") from error
 
 
 def _ase(path: Path, source: Any, **options: Any) -> Iterator[Atoms]:
@@ -74,7 +78,8 @@ def _ase(path: Path, source: Any, **options: Any) -> Iterator[Atoms]:
 
     found = 0
     try:
-        for atoms in ase.io.iread(source, index=":", **options):
+        frames_of_ase = iter(ase.io.iread(source, index=":", **options))
+        while (atoms := _next(frames_of_ase)) is not None:
             if len(atoms):
                 found += 1
                 yield atoms
@@ -85,10 +90,20 @@ def _ase(path: Path, source: Any, **options: Any) -> Iterator[Atoms]:
         raise E3DError(f"{path}: expected at least one atom")
 
 
+def _next(rest: Iterator[Atoms]) -> Atoms | None:
+    """The next frame, without warnings: what is wrong ends in an error, or a check finds it."""
+    with warnings.catch_warnings(action="ignore"):
+        return next(rest, None)
+
+
 def _lattice_notes(path: Path) -> tuple[str, ...]:
     """What is said of an extended XYZ file whose lattice may be periodic or a mere box."""
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open(encoding="utf-8") as stream:
-        head = "".join(islice(stream, 2))
+    opened = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opened(path, "rt", encoding="utf-8") as stream:
+            head = "".join(islice(stream, 2))
+    except UNREADABLE:
+        return ()  # said on reading its atoms
     if not _LATTICE.search(head) or _PBC.search(head):
         return ()
     return (

@@ -6,7 +6,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 from jaxtyping import Float
-from rdkit import Chem
+from rdkit import Chem, rdBase
 
 from e3d.chemistry.bonding import ORDER_SYMBOLS, connected
 from e3d.chemistry.perception import assign_orders
@@ -55,7 +55,8 @@ def check_complete(label: str, graph: Chem.Mol) -> None:
     if not missing:
         return
     flat = " and it is flat, a drawing" if is_flat(graph.GetConformer().GetPositions()) else ""
-    smiles = Chem.MolToSmiles(Chem.RemoveHs(graph))
+    with rdBase.BlockLogs():  # of hydrogen atoms without neighbours
+        smiles = Chem.MolToSmiles(Chem.RemoveHs(graph))
     raise E3DError(
         f"{label}: {missing} hydrogen{'s have' if missing > 1 else ' has'} no coordinates{flat}; "
         f"add hydrogens in three dimensions, or give the SMILES {smiles!r}"

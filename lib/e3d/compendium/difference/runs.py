@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from e3d.compendium import parameters, pipeline
-from e3d.errors import E3DError
+from e3d.compendium import parameters, pipeline, provenance
+from e3d.errors import E3DError, said
 from e3d.paths import NOTEBOOKS, ROOT, RUNS
 
 #: Files that a run has about itself, not results.
@@ -114,7 +114,7 @@ def _of_folder(folder: Path) -> Run:
     found = _results(folder, folder)
     if not found:
         raise E3DError(f"{folder} holds no results; give the folder that `e3d run` names")
-    if (record := _json(folder / RECORD)) is not None:
+    if (record := _record(folder / RECORD)) is not None:
         return Run(shown, record["notebook"], _own(record["parameters"]), found, _origin(record))
     by_hand = _json(folder / BY_HAND)
     notebook = NOTEBOOKS / f"{folder.resolve().parent.name}.ipynb"
@@ -141,7 +141,7 @@ def _of_stage(name: str, root: Path, title: str) -> Run:
         where = "has none in git; `dvc pull` fetches what DVC keeps" if root != ROOT \
             else "`dvc pull` or `dvc repro` makes them"  # fmt: skip
         raise E3DError(f"{title}: no results are there; {where}")
-    record = (_json(root / "provenance" / f"{name}.json") if root == ROOT else None) or {}
+    record = (_record(root / "provenance" / f"{name}.json") if root == ROOT else None) or {}
     values = record.get("parameters", stage.values)
     known = parameters.defaults(stage.notebook)
     notebook = str(stage.notebook.relative_to(root))
@@ -174,13 +174,17 @@ def _origin(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def _record(path: Path) -> dict[str, Any] | None:
+    return provenance.read(path) if path.exists() else None
+
+
 def _json(path: Path) -> dict[str, Any] | None:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (ValueError, OSError) as error:
-        raise E3DError(f"{path} cannot be read: {error}") from None
+    except (ValueError, TypeError, OSError, RecursionError) as error:
+        raise E3DError(f"{path} cannot be read: {said(error)}") from None
 
 
 def _check_out(revision: str, folder: Path) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from e3d import files
-from e3d.errors import E3DError
+from e3d.errors import E3DError, said
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,17 @@ def _read_csv(path: Path) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         return pd.DataFrame()
     except (ValueError, OSError) as error:
-        raise E3DError(f"{path} is no table (CSV): {error}") from None
+        raise E3DError(f"{path} is no table (CSV): {said(error)}") from None
 
 
 def _read_json(path: Path) -> pd.DataFrame:
     """The values of nested mappings and lists; one row, by their path, for each group of them."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
-        raise E3DError(f"{path} is no JSON: {error}") from None
+        leaves = list(_leaves(json.loads(path.read_text(encoding="utf-8"))))
+    except (ValueError, OSError, RecursionError) as error:
+        raise E3DError(f"{path} is no JSON: {said(error)}") from None
     rows: dict[str, dict[str, Any]] = {}
-    for path_, value in _leaves(content):
+    for path_, value in leaves:
         rows.setdefault(" / ".join(path_[:-1]), {})[path_[-1] if path_ else "value"] = value
     return pd.DataFrame(
         {column: [row.get(column) for row in rows.values()] for column in
