@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: book test pull run bench faults lint publish environment spice2 archive audit lock
+.PHONY: book test pull run bench faults fuzz lint publish environment spice2 archive audit lock
 .DEFAULT_GOAL := book
 
 book: pull
@@ -29,9 +29,13 @@ run: pull
 bench: pull
 	$(BIN)/python bench/benchmark.py $(BENCH)
 
-# kills at random moments, full disks and the like, into results/faults.csv; half an hour. FAULTS="--kills 2"
+# kills at random moments, full disks and the like, into results/faults.csv; forty minutes. FAULTS="--only book"
 faults: pull
 	$(BIN)/python bench/faults.py $(FAULTS)
+
+# damaged input of every kind, into results/fuzzing.csv; a quarter of an hour. FUZZ="--only SMILES"
+fuzz: pull
+	$(BIN)/python bench/fuzz.py $(FUZZ)
 
 # SPICE 2.0.1, 37 GB, into external/; an interrupted download goes on
 spice2: environment
@@ -52,7 +56,7 @@ archive: pull
 
 # known vulnerabilities of the locked versions; asks the index of packages, so it needs the network
 audit: .venv/.tools
-	.venv/tools/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock -r cuda.lock
+	.ci/audit $(AUDIT)
 
 # pins stay as they are unless pyproject.toml rules them out; newer ones: LOCK=--upgrade
 lock: .venv/.tools

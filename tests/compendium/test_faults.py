@@ -1,26 +1,123 @@
-"""Labelling, killed at random moments: nothing half-written, nothing left, the same bytes."""
+"""Faults on purpose: the trials see what they are for, and commands stand them."""
 
-import importlib.util
+import importlib
+import os
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
+import pandas as pd
 import pytest
 
-from e3d.paths import ROOT
+from e3d.paths import CHECKPOINTS, RESULTS, ROOT
 
 KILLS = 6
+RECORDED = RESULTS / "faults.csv"
+
+
+@pytest.fixture
+def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(str(ROOT / "bench"))
+    known = set(sys.modules)
+    yield
+    for name in set(sys.modules) - known:
+        del sys.modules[name]
+
+
+def module(name: str) -> ModuleType:
+    return importlib.import_module(name)
 
 
 @pytest.mark.slow
-def test_kills_at_random_moments_change_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("bench")
+@pytest.mark.skipif(not (CHECKPOINTS / "finetuned-s0").is_dir(), reason="not pulled: make pull")
+def test_kills_and_shortages_leave_nothing_behind(tmp_path: Path) -> None:
+    faults = module("faults")
+    rows = list(faults.trials(tmp_path, ["label"], KILLS, seed=1, others=True, known=[]))
+    for row in rows:
+        assert not [what for what, held in row.items() if held is False], row
+    assert sum(row["fault"] == "killed" for row in rows) == KILLS
+    assert {"full disk", "24 file handles", "two at once"} <= {row["fault"] for row in rows}
+
+
+@pytest.mark.usefixtures("bench")
+def test_a_trial_that_is_known_is_not_made_again(tmp_path: Path) -> None:
+    faults = module("faults")
+    known = [{"command": "book", "fault": "killed", "trial": 0}]
+    assert list(faults.trials(tmp_path, ["book"], 1, seed=1, others=False, known=known)) == []
+
+
+@pytest.mark.usefixtures("bench")
+def test_a_process_that_left_its_session_is_found_and_ended(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = importlib.util.spec_from_file_location("faults", ROOT / "bench" / "faults.py")
-    assert place is not None
-    assert place.loader is not None
-    faults = importlib.util.module_from_spec(place)
-    monkeypatch.setitem(sys.modules, "faults", faults)
-    place.loader.exec_module(faults)
-    for row in faults.trials(tmp_path, ["label"], KILLS, seed=1, limits=False):
-        broken = [what for what, held in row.items() if held is False]
-        assert not broken, (row["fault"], broken)
+    trials = module("trials")
+    monkeypatch.setattr(trials, "PATIENCE", 0.3)
+    code = "import os, time; os.setsid() if os.fork() == 0 else os._exit(0); time.sleep(60)"
+    environment = os.environ | {"E3D_TRIAL": "test-mark"}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert len(trials.living("test-mark")) == 1
+    assert not trials.ended("test-mark")
+    deadline = time.monotonic() + 10
+    while trials.living("test-mark"):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert trials.ended("test-mark")
+
+
+@pytest.mark.usefixtures("bench")
+def test_permissions_bind_where_a_trial_needs_them(tmp_path: Path) -> None:
+    trials = module("trials")
+    try:
+        trials._require_permissions_to_bind()
+    except trials.Unfit as reason:
+        pytest.skip(str(reason))
+    trials._permit(tmp_path, 0o555)
+    refused = subprocess.run(["touch", tmp_path / "x"], preexec_fn=trials._bound_by_permissions,
+                             capture_output=True, check=False)  # fmt: skip
+    trials._permit(tmp_path, 0o755)
+    assert refused.returncode != 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("e3d: the disk is full\n", True),
+        ("", False),
+        ("Traceback (most recent call last):\n  x\nOSError: x\n", False),
+        ("OSError: [Errno 28]\n", False),
+        ("line\n" * 30, False),
+    ],
+)
+@pytest.mark.usefixtures("bench")
+def test_what_counts_as_said(text: str, told: bool) -> None:
+    assert module("trials").is_said(text) is told
+
+
+@pytest.mark.usefixtures("bench")
+def test_rows_of_other_commands_stay(tmp_path: Path) -> None:
+    faults = module("faults")
+    held = dict.fromkeys(module("trials").CHECKS, True)
+    row = {"command": "label", "fault": "killed", "trial": 0}
+    new = faults.summary([row | held, row | held | {"trial": 1, "same result": False}])
+    assert new.iloc[0].to_dict() | {"same result": 1, "trials": 2} == new.iloc[0].to_dict()
+    old = faults.summary([row | held, row | held | {"command": "book"}])
+    both = faults.merged(old, new)
+    assert list(both.command) == ["label", "book"]
+    assert list(both.trials) == [2, 1]
+
+
+def test_the_recorded_table_has_kills_enough_and_no_fault() -> None:
+    table = pd.read_csv(RECORDED).set_index(["command", "fault"])
+    kills = table.xs("killed", level="fault").trials
+    assert {"decompose", "label", "train", "stage", "book", "dvc repro"} <= set(kills.index)
+    assert kills.drop("run").sum() >= 60
+    faults = {"full disk", "24 file handles", "read-only folder", "two at once"}
+    assert faults <= set(table.index.get_level_values("fault"))
+    for column in table.columns.drop("trials"):
+        tried = table[table[column].notna()]
+        assert (tried[column] == tried.trials).all(), column
