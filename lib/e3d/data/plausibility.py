@@ -53,7 +53,8 @@ def _spacing(
     if len(numbers) < 2:
         return None
     radii = covalent_radii[numbers] / ANGSTROM_PER_BOHR
-    distances = get_distances(positions, cell=cell, pbc=cell is not None)[1]
+    periodic = None if cell is None else True
+    distances = get_distances(positions, cell=cell, pbc=periodic)[1]
     ratios = distances / (radii[:, None] + radii)
     np.fill_diagonal(ratios, np.inf)
     return float(ratios.min(axis=1).mean())
