@@ -14,7 +14,7 @@ import pytest
 from bs4 import BeautifulSoup
 from playwright.sync_api import Browser, sync_playwright
 
-from e3d.compendium import book, findings, page, records, tables, terms
+from e3d.compendium import book, findings, finish, page, records, tables, terms
 from e3d.errors import E3DError
 from e3d.paths import BOOK, ROOT
 
@@ -179,6 +179,24 @@ def test_terms_are_linked_where_they_are_first_used() -> None:
     assert [(a["href"], a.string) for a in soup.select("a.term")] == [
         ("glossary.html#term-edge", "edges"), ("glossary.html#term-edge-energy", "edge energy"),
     ]  # fmt: skip
+
+
+def test_points_of_molecules_that_the_explorer_has_lead_there(tmp_path: Path) -> None:
+    (tmp_path / "explorer.html").write_text(
+        '<div id="explorer-all"><table><tbody id="C#C"><tr><th><a>acetylene</a></th></tr></tbody>'
+        "</table></div>"
+    )
+    (tmp_path / "a.svg").write_text(
+        '<svg width="9pt" height="9pt" data-text-px="12">'
+        + "".join(f'<g class="point"><title>{name}, bond C#C: 1</title><use/></g>'
+                  for name in ("C#C", "acetylene", "CCC")) + "</svg>"
+    )  # fmt: skip
+    figure = '<figure><img src="a.svg" alt="x"><figcaption><p>One.</p></figcaption></figure>'
+    soup = BeautifulSoup(figure, "html.parser")
+    finish._figures(soup, tmp_path, finish._explored(tmp_path / "explorer.html"))
+    to = [group.get("data-to") for group in soup.select("g.point")]
+    assert to == ["explorer.html#C%23C", "explorer.html#C%23C", None]
+    assert soup.select_one("figcaption a")["href"] == "a.svg"
 
 
 @pytest.mark.parametrize("missing", ["notebook", "record", "finding"])

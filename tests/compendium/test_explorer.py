@@ -172,14 +172,15 @@ def test_a_named_point_of_a_figure_leads_to_its_molecule(browser: Browser, file:
     figure = file.with_name("figure.html")
     script = (BOOK / "_static" / "e3d.js").read_text()
     figure.write_text(
-        '<!DOCTYPE html><svg class="points" width="90" height="90"><g class="point">'
+        '<!DOCTYPE html><svg class="points" width="90" height="90">'
+        '<g class="point" data-to="explorer.html#C%23C">'
         "<title>acetylene, bond C#C: 170 kcal/mol</title><circle cx=50 cy=50 r=20 /></g></svg>"
         f"<script>{script}</script>"
     )
     page = browser.new_page()
     page.goto(figure.as_uri())
     page.locator("circle").click()
-    page.wait_for_url("**/explorer.html#acetylene")
+    page.wait_for_url("**/explorer.html#C%23C")
     assert name_of(page) == "acetylene"
     page.close()
 
