@@ -1,5 +1,7 @@
 """Folders are replaced as a whole, and by one process at a time."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +58,36 @@ def test_two_processes_do_not_replace_one_folder(target: Path) -> None:
         with pytest.raises(E3DError, match="is being written"), files.replacing_folder(target):
             pass
     assert contents(target) == []
+
+
+HALF = """
+import os, sys
+import subprocess
+import sys
+from pathlib import Path
+from e3d import files
+with files.replacing(Path(sys.argv[1])) as new:
+    new.write_text("half")
+    print("ready", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_left_is_cleared_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "data[1].h5"  # with a pattern in its name
+    begun = [
+        subprocess.Popen([sys.executable, "-c", HALF, str(path)], stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]  # fmt: skip
+    for process in begun:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    begun[0].kill()
+    begun[0].communicate()
+    (tmp_path / ".other.csv.tmp").write_text("of somebody else")
+    assert len(list(tmp_path.glob(".data*.tmp"))) == 2
+    with files.locked(path):
+        assert len(list(tmp_path.glob(".data*.tmp"))) == 1
+    begun[1].communicate("")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".other.csv.tmp", path.name]

@@ -10,8 +10,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from glob import escape
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from socket import gethostname
 

@@ -1,6 +1,8 @@
 """One environment: pyproject.toml, requirements.lock and environment.yml say the same."""
 
+import os
 import re
+import subprocess
 import tomllib
 from importlib.metadata import PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -114,3 +116,25 @@ def test_the_conda_environment_is_python_the_lock_and_the_project() -> None:
 
 def test_the_citation_names_this_version() -> None:
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
+
+
+@pytest.mark.parametrize(
+    ("prints", "code", "expected", "said"),
+    [
+        ("No known vulnerabilities found", 0, 0, "No known vulnerabilities found"),
+        ("Found 1 known vulnerability in 1 package", 1, 1, "Found 1 known vulnerability"),
+        ("ERROR: numpy could not be audited", 1, 2, "nobody could be asked"),
+    ],
+)
+def test_an_audit_that_asked_nobody_does_not_pass_for_one(
+    tmp_path: Path, prints: str, code: int, expected: int, said: str
+) -> None:
+    (tmp_path / "pip-audit").write_text(f"#!/bin/sh\necho '{prints}'\nexit {code}\n")
+    (tmp_path / "pip-audit").chmod(0o755)
+    done = subprocess.run(
+        [ROOT / ".ci" / "audit"], env=os.environ | {"PIP_AUDIT": str(tmp_path / "pip-audit")},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == expected
+    assert said in done.stdout + done.stderr
+    assert prints in done.stdout + done.stderr

@@ -261,7 +261,8 @@ def canonical_smiles(smiles: str) -> str:
         raise E3DError(f"SMILES {smiles!r} cannot be parsed; check brackets, rings and valences")
     for atom in molecule.GetAtoms():
         atom.SetAtomMapNum(0)
-    return Chem.CanonSmiles(Chem.MolToSmiles(molecule, isomericSmiles=False))
+    with rdBase.BlockLogs():  # of hydrogen atoms without neighbours
+        return Chem.CanonSmiles(Chem.MolToSmiles(molecule, isomericSmiles=False))
 
 
 @lru_cache(maxsize=200_000)
@@ -277,7 +278,8 @@ def stereo_smiles(smiles: str) -> str:
     for atom in molecule.GetAtoms():
         atom.SetAtomMapNum(0)
         atom.SetIsotope(0)
-    return Chem.CanonSmiles(Chem.MolToSmiles(molecule))
+    with rdBase.BlockLogs():  # of hydrogen atoms without neighbours
+        return Chem.CanonSmiles(Chem.MolToSmiles(molecule))
 
 
 _CLASS = re.compile(r"([A-Z][a-z]?)([-=#:~])([A-Z][a-z]?)")
