@@ -112,9 +112,9 @@ def fragments_as_told(
     """Fragment BDEs of known bonds as `e3d bonds --fragments` gives them, and what failed.
 
     own: columns smiles, class and fragments (SMILES of the radicals, joined by " + "), one row per
-    bond. Added column: value, mean over the models, in kcal/mol, positive when bound. Bonds of
-    molecules that do not relax, and those that leave radicals that do not, are left out; the second
-    result names them with the reason.
+    bond. Added columns: value and spread, mean and standard deviation over the models, in kcal/mol,
+    positive when bound. Bonds of molecules that do not relax, and those that leave radicals that
+    do not, are left out; the second result names them with the reason.
     """
     found, failed = {}, []
     for smiles in own["smiles"].unique():
@@ -127,7 +127,10 @@ def fragments_as_told(
         failed += [f"{radical} of {smiles} ({why})" for radical, why in energies.failed.items()]
         for k, radicals in energies.radicals.items():
             names = " + ".join(sorted(map(plain, radicals)))
-            found[smiles, structure.classes[k], names] = energies.bde_kcal_per_mol[:, k].mean()
+            values = energies.bde_kcal_per_mol[:, k]
+            found[smiles, structure.classes[k], names] = values.mean(), values.std(ddof=1)
     keys = own[["smiles", "class", "fragments"]].itertuples(index=False, name=None)
-    table = own.assign(value=[found.get(key, float("nan")) for key in keys])
+    missing = float("nan"), float("nan")
+    columns = pd.DataFrame([found.get(key, missing) for key in keys], columns=["value", "spread"])
+    table = own.reset_index(drop=True).join(columns)
     return table.dropna(subset="value").reset_index(drop=True), failed

@@ -7,6 +7,7 @@ import ase.io
 import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
 from ase.build import bulk
 from ase.build import molecule as g2
 from examples import random_model
@@ -15,6 +16,7 @@ from e3d.bde import fragments, known
 from e3d.bde.calibration import FRAGMENTS, UNSEEN, fragment_calibration
 from e3d.bde.ensemble import Ensemble
 from e3d.bde.fragment_report import with_fragments
+from e3d.chemistry import bonding
 from e3d.chemistry.structures import Structure, from_smiles, structure_of
 from e3d.decomposition.domain import fingerprint
 from e3d.decomposition.edges import decompose
@@ -40,6 +42,12 @@ def ethanol() -> Structure:
 @pytest.fixture(scope="module")
 def models():
     return [random_model("float32", seed=seed) for seed in (1, 2)]
+
+
+def chain(n_carbons: int) -> Atoms:
+    """An alkane from RDKit alone."""
+    graph = bonding.parse_smiles("C" * n_carbons)
+    return Atoms([a.GetAtomicNum() for a in graph.GetAtoms()], bonding.embed(graph, seed=1))
 
 
 def kinds(structure: Structure) -> dict[tuple[str, ...], int]:
@@ -89,10 +97,12 @@ def test_crystals_ions_radicals_and_heaps_have_none(tmp_path):
     two = g2("CH4") + g2("CH4")
     two.positions[5:] += 6.0
     ase.io.write(tmp_path / "two.xyz", two)
+    ase.io.write(tmp_path / "large.xyz", chain(67))
     for name, why, options in (
         ("diamond.cif", "a crystal has none", {}), ("two.xyz", "in several pieces", {}),
         ("hydroxide.xyz", "only neutral closed-shell", {"charge": -1}),
         ("hydroxide.xyz", "only neutral closed-shell", {}),
+        ("large.xyz", "more than 200 atoms", {}),
     ):  # fmt: skip
         structure = structure_of(str(tmp_path / name), elements=ELEMENTS, **options)
         assert fragments.cuts(structure) == []
@@ -218,6 +228,7 @@ def told() -> dict:
         "smiles": ["C", "CC", "CCO", "CO"], "seen": [True, True, False, False],
         "reference": [112.0, 97.0, 90.0, 98.0],
     })  # fmt: skip
+    own["spread"] = [1.0, 2.0, 2.0, 40.0]
     own["value"], own["null"] = 0.9 * own["reference"], own["reference"] + 7
     interval = {"value": 14.1, "low": 12.0, "high": 16.0, "n": 1262}
     further = {"BSE49": {"mae": interval, "null_mae": interval | {"value": 11.9}}}
@@ -235,7 +246,7 @@ def test_errors_are_those_that_were_put_in(told):
     with pytest.raises(E3DError, match="no bond"):
         fragment_calibration(
             pd.DataFrame({"smiles": ["C"], "seen": [True], "reference": [1.0], "value": [1.0],
-                          "null": [1.0]}),
+                          "null": [1.0], "spread": [1.0]}),
             {}, models={}, radicals=(), n_resamples=10,
         )  # fmt: skip
 
@@ -248,6 +259,13 @@ def test_errors_are_told_of_their_own_models_and_new_radicals_are_marked(ethanol
     marks = {row["class"]: row["radicals_known"] for row in report["bonds"]}
     # CH3 and OH were trained on; the hydrogen atom does not count
     assert marks == {"C-C": True, "C-O": True, "C-H": False, "H-O": False}
+    spreads = [row["fragment_std_kcal_per_mol"] for row in report["bonds"]]
+    assert 0 < max(spreads) < told["spread_kcal_per_mol"]
+    assert not any("differ in fragment values" in text for text in report["warnings"])
+    narrow = {"fragments": own["fragments"] | {"spread_kcal_per_mol": max(spreads) - 1e-6}}
+    (said,) = [text for text in with_fragments(plain, ethanol, models, narrow)["warnings"]
+               if "differ in fragment values" in text]  # fmt: skip
+    assert "95% of the tested bonds" in said
     text = report_text(report)
     assert text.count("*") >= 6 + 1
     assert "* neither of its radicals was trained on" in text

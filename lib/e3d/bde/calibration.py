@@ -20,6 +20,7 @@ from e3d.bde.known import COLUMNS, ranks_of_bonds
 from e3d.bde.references import KINDS, class_bonds
 from e3d.bde.scores import MIN_MOLECULES, molecule_medians
 from e3d.chemistry import bonding
+from e3d.decomposition.latent import QUANTILE
 from e3d.errors import E3DError
 from e3d.statistics import intervals, rounding
 
@@ -112,13 +113,14 @@ def fragment_calibration(
 ) -> dict[str, Any]:
     """What `results/calibration.json` holds under `fragments`, of the models that break bonds.
 
-    own: smiles, seen (whether a radical was trained on), and `value`, `reference` and `null` in
-    kcal/mol, one row per bond, values as `e3d bonds --fragments` gives them; further: tests
-    recorded elsewhere, each with the intervals `mae` and `null_mae`; models: as of `calibration`;
-    radicals: canonical SMILES of those trained on.
+    own: smiles, seen (whether a radical was trained on), and `value`, `spread` (over the models),
+    `reference` and `null` in kcal/mol, one row per bond, values as `e3d bonds --fragments` gives
+    them; further: tests recorded elsewhere, each with the intervals `mae` and `null_mae`; models:
+    as of `calibration`; radicals: canonical SMILES of those trained on.
 
     `tests`: of all own bonds, bias, mean absolute error, slope and that of the null, `null_mae`; of
     those that leave no radical of training, without the slope; and the further ones.
+    `spread_kcal_per_mol`: what `QUANTILE` of the own bonds stay below.
 
     Raises E3DError when there are no own bonds, or none of the second kind.
     """
@@ -130,6 +132,7 @@ def fragment_calibration(
     tests[UNSEEN] = _fragment_test(own[~own["seen"]], **options)
     return rounding.rounded({
         "models": dict(models), "radicals": sorted(radicals),
+        "spread_kcal_per_mol": float(np.quantile(own["spread"], QUANTILE)),
         "tests": tests | {name: dict(found) for name, found in further.items()},
     })  # fmt: skip
 

@@ -11,7 +11,10 @@ from rdkit import Chem
 from e3d.bde.fragments import FragmentEnergies, fragment_energies
 from e3d.bde.known import is_of
 from e3d.chemistry import bonding
+from e3d.chemistry.conformers import MAX_ATOMS
 from e3d.chemistry.structures import Structure
+from e3d.decomposition.latent import QUANTILE
+from e3d.decomposition.warnings import named
 from e3d.labels.fragments import radical_smiles
 from e3d.models.allegro import Model
 
@@ -48,7 +51,9 @@ def with_fragments(
             "radicals": None if radicals is None else list(radicals),
             "radicals_known": _known(radicals, told),
         })  # fmt: skip
-    warnings = [*report["warnings"], *_warnings(structure, models, found)]
+    warnings = [
+        *report["warnings"], *_apart(rows, told), *_warnings(structure, models, found),
+    ]  # fmt: skip
     return report | {
         "bonds": rows, "fragment_models": [model.name for model in models],
         "fragment_tests": told.get("tests", {}), "warnings": warnings,
@@ -69,6 +74,18 @@ def _known(radicals: tuple[str, str] | None, told: Mapping[str, Any]) -> bool | 
 def plain(smiles: str) -> str:
     """A radical's SMILES without stereochemistry, as files of labels name it."""
     return radical_smiles(bonding.parse_smiles(smiles))
+
+
+def _apart(rows: Sequence[dict[str, Any]], told: Mapping[str, Any]) -> list[str]:
+    """Bonds over whose fragment BDEs the models differ as over few bonds of the tests."""
+    limit = told.get("spread_kcal_per_mol", np.inf)
+    bonds = named(rows, lambda row: (row["fragment_std_kcal_per_mol"] or 0) > limit)
+    if not bonds:
+        return []
+    return [
+        f"the models differ in fragment values by more than {limit:.1f} kcal/mol (standard "
+        f"deviation): {bonds}; {QUANTILE:.0%} of the tested bonds stay below"
+    ]
 
 
 def _warnings(structure: Structure, models: Sequence[Model], found: FragmentEnergies) -> list[str]:
@@ -101,6 +118,8 @@ def _none(structure: Structure) -> str:
         why = "a crystal has none"
     elif structure.charge or structure.unpaired:
         why = "only neutral closed-shell molecules have them"
+    elif len(structure.atoms) > MAX_ATOMS:
+        why = f"the radicals of more than {MAX_ATOMS} atoms are not relaxed"
     elif structure.graph is not None and len(Chem.GetMolFrags(structure.graph)) > 1:
         why = "the structure is in several pieces"
     else:

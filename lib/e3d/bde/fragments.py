@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from e3d import files
 from e3d.chemistry import bonding
-from e3d.chemistry.conformers import FMAX, RELAXATION_LIMIT_S, canonical_form
+from e3d.chemistry.conformers import FMAX, MAX_ATOMS, RELAXATION_LIMIT_S, canonical_form
 from e3d.chemistry.relaxation import minimum
 from e3d.chemistry.structures import Structure
 from e3d.chemistry.xtb import calculator
@@ -77,11 +77,12 @@ class FragmentEnergies:
 def cuts(structure: Structure) -> list[Cut]:
     """The acyclic single bonds of a molecule, equivalent ones together, in the order of the first.
 
-    None of a crystal, of a structure in several pieces, of an ion or a radical. Bonds whose cut
-    would leave ions are left out.
+    None of a crystal, of a structure in several pieces, of an ion or a radical, and of more than
+    `MAX_ATOMS` atoms, whose radicals would relax for hours. Bonds whose cut would leave ions are
+    left out.
     """
     graph = structure.graph
-    if graph is None or structure.charge or structure.unpaired:
+    if graph is None or structure.charge or structure.unpaired or len(structure.atoms) > MAX_ATOMS:
         return []
     if len(Chem.GetMolFrags(graph)) > 1:
         return []

@@ -78,9 +78,9 @@ def _zero(report: dict[str, Any]) -> list[str]:
     if report["n_atoms"] == 1 or 0 <= per_atom <= MOST_PER_ATOM:
         return []
     return [
-        f"the atoms are bound by {per_atom:.1f} eV each, as in no molecule: the zero of energy "
-        f"({report['zero']}) is hardly that of isolated atoms, and all bond energies are shifted; "
-        "give --zero"
+        f"the atoms are bound by {per_atom:.1f} eV each, as in no molecule: the model is far off, "
+        f"or its zero of energy ({report['zero']}) is not that of isolated atoms, which shifts all "
+        "bond energies; then give --zero"
     ]
 
 
@@ -97,10 +97,10 @@ def _training(report: dict[str, Any], domain: Domain) -> list[str]:
             f"{domain.heavy_atoms}"
         )
     most = f"{QUANTILE:.0%} of the held-out molecules have no such bond"
-    strange = _named(bonds, lambda row: row["unfamiliarity"] is None or row["unfamiliarity"] > 1)
+    strange = named(bonds, lambda row: row["unfamiliarity"] is None or row["unfamiliarity"] > 1)
     if strange:
         found.append(f"surroundings unlike those of training: {strange}; {most}")
-    apart = _named(bonds, lambda row: (row["std_kcal_per_mol"] or 0) > domain.spread_kcal_per_mol)
+    apart = named(bonds, lambda row: (row["std_kcal_per_mol"] or 0) > domain.spread_kcal_per_mol)
     if apart:
         found.append(
             f"the models differ by more than {domain.spread_kcal_per_mol:.1f} kcal/mol (standard "
@@ -109,7 +109,7 @@ def _training(report: dict[str, Any], domain: Domain) -> list[str]:
     return found
 
 
-def _named(bonds: Sequence[dict[str, Any]], applies: Callable[[dict[str, Any]], bool]) -> str:
+def named(bonds: Sequence[dict[str, Any]], applies: Callable[[dict[str, Any]], bool]) -> str:
     """The bonds of which something is true, the first by name."""
     names = [f"{row['class']} {row['i']}-{row['j']}" for row in bonds if applies(row)]
     rest = len(names) - _NAMED

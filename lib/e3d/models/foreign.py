@@ -7,6 +7,7 @@ nequip-package, and compiled files of nequip-compile (`.nequip.pt2`, formerly To
 
 from __future__ import annotations
 
+import warnings
 import zipfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -54,7 +55,9 @@ def load_module(path: Path, device: str | torch.device) -> torch.nn.Module:
 def _load_saved(path: Path) -> torch.nn.Module:
     from nequip.model.saved_models.load_utils import load_saved_model
 
-    return load_saved_model(str(path))
+    with warnings.catch_warnings():  # nequip's advice on training means nothing to who loads
+        warnings.simplefilter("ignore", UserWarning)
+        return load_saved_model(str(path))
 
 
 def _check_container(path: Path) -> None:
