@@ -124,7 +124,7 @@ def fragment_calibration(
 
     Raises E3DError when there are no own bonds, or none of the second kind.
     """
-    options = {"n_resamples": n_resamples, "seed": seed}
+    options: dict[str, Any] = {"n_resamples": n_resamples, "seed": seed}
     tests = {FRAGMENTS: _fragment_test(own, **options)}
     points = own[["reference", "value"]].to_numpy(float)
     slope = intervals.estimate(points, own["smiles"].to_numpy(), statistic=_slope, **options)
