@@ -8,13 +8,17 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
 
 import torch
 import yaml
 from ase import Atoms
 from bonds import bonds_of_ibuprofen_over_import, bonds_over_import, further_molecule_over_import
-from inputs import Bench, seconds, water
+from inputs import Bench, Size, seconds, water
 from rdkit import Chem
 
 from e3d.chemistry import bonding
@@ -176,6 +180,28 @@ def one_worker_over_two(bench: Bench) -> Iterator[float]:
         yield (times[many, 1] - times[few, 1]) / (times[many, 2] - times[few, 2])
 
 
+def one_worker_over_two_at_most(bench: Bench) -> Iterator[float]:
+    """What two processes gain at most on this machine, sharing its caches and memory: energies
+    alone, twice the time of one process over that of two at once."""
+    n = bench.size.batched
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        list(pool.map(_forward_time, [n, n]))  # models are loaded
+        for _ in range(bench.size.repeats):
+            one = pool.submit(_forward_time, n).result()
+            yield 2 * one / max(pool.map(_forward_time, [n, n]))
+
+
+def _forward_time(n_conformations: int) -> float:
+    forward = _forward_of(n_conformations)
+    return seconds(lambda: [forward() for _ in range(10)])
+
+
+@cache
+def _forward_of(n_conformations: int) -> Callable[[], None]:
+    bench = Bench(Size(batched=n_conformations), Path())
+    return _forward(bench, _graphs(bench, bench.some(n_conformations)))
+
+
 def one_worker_over_two_with_start(bench: Bench) -> Iterator[dict[int, float]]:
     """Wall time of `e3d decompose` with one process over that with two, the start included, by
     conformations."""
@@ -278,7 +304,8 @@ ROWS: tuple[Callable[[Bench], Iterator[float]], ...] = (
     ase_loop_over_decompose,
     ase_loop_over_decompose_31_atoms, ase_loop_over_decompose_tiny,
     ase_loop_over_compiled_31_atoms, eager_over_compiled, eager_over_compiled_31_atoms,
-    rss_200k_over_20k, rss_200k_over_20k_tiny, one_worker_over_two, training_over_nequip_train,
+    rss_200k_over_20k, rss_200k_over_20k_tiny, one_worker_over_two, one_worker_over_two_at_most,
+    training_over_nequip_train,
     gfn2_fragments_over_decompose, bonds_over_import, bonds_of_ibuprofen_over_import,
     further_molecule_over_import,
 )  # fmt: skip
