@@ -141,8 +141,8 @@ def test_claims_are_answered_and_read_on_a_telephone(page: Page) -> None:
     answers = page.locator("article table td[data-label=answer]")
     assert answers.count() > 30
     assert set(answers.all_inner_texts()) <= {"yes", "no", "open"}
-    for chapter in ("24", "25", "26", "27"):
-        assert page.locator(f"td[data-label=chapter] a:text-is('{chapter}')").count() > 0
+    chapters = set(page.locator("td[data-label=chapter]").all_inner_texts())
+    assert {"24", "25", "26", "27"} <= chapters
     for label in ("found", "null model"):
         assert all(page.locator(f"td[data-label='{label}']").all_inner_texts())
 
