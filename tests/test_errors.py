@@ -55,14 +55,19 @@ def test_a_defect_is_not_taken_for_a_shortage(error: Exception) -> None:
     assert shortage(error) is None
 
 
-@pytest.mark.parametrize("command", [["check", "tests/cases/radical.h5"], ["bonds", "O"],
-                                     ["run", "08_emergence"]])  # fmt: skip
-@pytest.mark.parametrize("megabytes", [250, 400])
+CHECK, BONDS, RUN = ["check", "tests/cases/radical.h5"], ["bonds", "O"], ["run", "08_emergence"]
+
+
+@pytest.mark.parametrize(
+    ("command", "megabytes"),
+    [(CHECK, 400), (BONDS, 250), (BONDS, 400), (RUN, 250), (RUN, 400)],
+)
 def test_commands_with_little_memory_end_in_a_line(command: list[str], megabytes: int) -> None:
     amount = megabytes * 2**20
     done = subprocess.run(
         [sys.executable, "-m", "e3d", *command], cwd=ROOT, capture_output=True, text=True,
-        check=False, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (amount, amount)),
+        check=False, timeout=240,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (amount, amount)),
     )  # fmt: skip
     assert "Traceback" not in done.stderr
     if command[0] != "check" or done.returncode != 1 or not done.stdout:
