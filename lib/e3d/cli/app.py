@@ -34,8 +34,9 @@ class App(typer.Typer):
             print(f"e3d: {error}", file=sys.stderr)
             raise SystemExit(1) from None
         except Exception as error:
-            unnamed = isinstance(error, OSError) and error.errno in FULL and not error.filename
-            cause = f"cannot write the output: {error.strerror}" if unnamed else shortage(error)
+            cause, unnamed = shortage(error), False
+            if isinstance(error, OSError) and error.errno in FULL and not error.filename:
+                cause, unnamed = f"cannot write the output: {error.strerror}", True
             if cause is None:
                 raise
             print(f"e3d: {cause}", file=sys.stderr)

@@ -26,7 +26,7 @@ from e3d.models.checkpoint import read_metadata, weights_file
 LICENCE = "CC0-1.0"
 #: Settings that are not made use of, and those that say nothing where a training goes on from a
 #: checkpoint.
-_NONE = ("", [], None)
+_NONE: tuple[object, ...] = ("", [], None)
 _ARCHITECTURE = frozenset(
     ["cutoff_A", "l_max", "n_layers", "n_scalar_features", "n_tensor_features", "type_names"]
 )

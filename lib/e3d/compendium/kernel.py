@@ -45,7 +45,7 @@ class _Kernel(AsyncKernelManager):
     It would end by itself, too, but by a thread that a system short of memory may refuse.
     """
 
-    async def start_kernel(self, **options: Any) -> Any:
+    async def start_kernel(self, **options: Any) -> Any:  # type: ignore[override]
         with open(Path(os.environ["JUPYTER_RUNTIME_DIR"], _ERRORS), "a") as errors:
             return await super().start_kernel(
                 **options, stderr=errors, preexec_fn=killable.die_with_parent
