@@ -5,26 +5,16 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pandas as pd
 import pytest
 
-from e3d.paths import CHECKPOINTS, RESULTS, ROOT
+from e3d.paths import CHECKPOINTS, RESULTS
 
 KILLS = 6
 RECORDED = RESULTS / "faults.csv"
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    known = set(sys.modules)
-    yield
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
 
 
 def module(name: str) -> ModuleType:

@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,15 +14,6 @@ from e3d.paths import RESULTS, ROOT
 #: Cases of each kind here; the table has far more, so these begin where it ends.
 CASES, FIRST = 16, 10_000
 KINDS = ("checkpoints", "structure files", "SMILES", "parameters", "tables")
-
-
-@pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.syspath_prepend(str(ROOT / "bench"))
-    known = set(sys.modules)
-    yield
-    for name in set(sys.modules) - known:
-        del sys.modules[name]
 
 
 @pytest.mark.slow
