@@ -76,7 +76,11 @@ def write_run(folder: Path, *, bits: float = 1.0, width: float = 0.1) -> Path:
     metric = {"entropy.bits": {"value": bits, "low": None, "n": 3}, "verdicts": {"order": "<less>"}}
     (folder / "entropy.json").write_text(json.dumps(metric))
     parameters = {"bin_width_eV": width, "output_dir": str(folder)}
-    record = {"notebook": "notebooks/05_entropy.ipynb", "parameters": parameters}
+    record = {
+        "name": "05_entropy", "notebook": "notebooks/05_entropy.ipynb", "parameters": parameters,
+        "inputs": {}, "code": "0" * 40, "requirements_lock_sha256": "0" * 64, "versions": {},
+        "python": "3.11", "machine": "any", "wall_time_s": 1.0,
+    }  # fmt: skip
     (folder / "provenance.json").write_text(json.dumps(record))
     return folder
 
