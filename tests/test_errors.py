@@ -60,7 +60,7 @@ CHECK, BONDS, RUN = ["check", "tests/cases/radical.h5"], ["bonds", "O"], ["run",
 
 @pytest.mark.parametrize(
     ("command", "megabytes"),
-    [(CHECK, 400), (BONDS, 250), (BONDS, 400), (RUN, 250), (RUN, 400)],
+    [(CHECK, 250), (CHECK, 400), (BONDS, 250), (BONDS, 400), (RUN, 250), (RUN, 400)],
 )
 def test_commands_with_little_memory_end_in_a_line(command: list[str], megabytes: int) -> None:
     amount = megabytes * 2**20

@@ -22,7 +22,10 @@ from e3d.data.check import check_dataset
 from e3d.data.dataset import Dataset
 from e3d.data.guarded import check_guarded
 from e3d.errors import E3DError
-from e3d.paths import DATA
+from e3d.paths import DATA, ROOT
+
+sys.path.append(str(ROOT / "bench"))
+import damage
 
 DFT = DATA / "dft-small.h5"
 #: Seconds of processor time of one case; a sound file takes hundredths.
@@ -74,34 +77,7 @@ def mutated(k: int) -> tuple[str, bytes]:
     """How case k is stored, and its damaged bytes; the same in every run."""
     rng = np.random.default_rng([22, k])
     kind = KINDS[k % len(KINDS)]
-    content = bytearray(sound(kind))
-    for _ in range(int(rng.choice([1, 1, 1, 2, 5, 30]))):
-        _damage(content, rng)
-    return kind, bytes(content)
-
-
-def _damage(content: bytearray, rng: np.random.Generator) -> None:
-    if not (size := len(content)):
-        return
-    here, there = (int(rng.integers(size)) for _ in range(2))
-    length = int(rng.choice([1, 2, 4, 8, 64, 512]))
-    match rng.integers(9):
-        case 0 | 1:
-            content[here] ^= 1 << int(rng.integers(8))
-        case 2:
-            content[here : here + length] = rng.bytes(length)
-        case 3:
-            content[here : here + length] = bytes(length)
-        case 4:
-            content[here : here + length] = b"\xff" * length
-        case 5:
-            content[here : here + length] = content[there : there + length]
-        case 6:
-            del content[here : here + length]
-        case 7:
-            content[here:here] = rng.bytes(length)
-        case 8:
-            del content[max(here, 1) :]
+    return kind, damage.of_bytes(sound(kind), rng)
 
 
 def read(path: Path) -> list[tuple]:

@@ -23,6 +23,8 @@ from e3d.errors import E3DError, no_memory, out_of_memory
 
 #: Seconds that reading one group may take; a molecule takes milliseconds.
 PATIENCE = 60.0
+#: Seconds within which the reading process must have imported its libraries; seconds suffice.
+START_S = 120.0
 #: Bytes of memory beyond those of the imported libraries; a molecule takes megabytes.
 MEMORY = 4 * 2**30
 #: Groups on which reading may end before the rest of the file is given up.
@@ -99,7 +101,7 @@ def _attempt(
     its.close()
     name, ready = None, False
     try:
-        while mine.poll(patience if ready else None):
+        while mine.poll(patience if ready else START_S):
             ready = True  # the libraries are imported
             kind, content = mine.recv()
             if kind == "report":
@@ -107,17 +109,27 @@ def _attempt(
             if kind == "refused":
                 raise E3DError(content)
             name = content
+        if not ready:
+            raise _not_started(path)
         return name, f"HDF5 does not answer within {patience:g} s"
     except EOFError:
         process.join()
-        if not ready:
-            raise E3DError(
-                f"the process that would check {path} did not start: {out_of_memory()}"
-            ) from None
+        if not ready or (name is None and _is_short(memory)):
+            raise _not_started(path) from None
         return name, f"HDF5 {_ending(process.exitcode or 0)}"
     finally:
         process.kill()
         process.join()
+
+
+def _is_short(memory: int) -> bool:
+    """Whether this shell allows less memory than reading may take: then that may be the cause."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return allowed != resource.RLIM_INFINITY and allowed < memory
+
+
+def _not_started(path: Path) -> E3DError:
+    return E3DError(f"the process that would check {path} did not start: {out_of_memory()}")
 
 
 def _ending(code: int) -> str:
