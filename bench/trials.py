@@ -83,6 +83,7 @@ def killed(
         time.sleep(share * seconds)
         if process.poll() is None:
             break
+        process.communicate()
         share *= 0.7  # it was faster this time
     process.kill()
     if all_at_once:
@@ -108,6 +109,7 @@ def short(
         said = process.communicate(timeout=20 * seconds + PATIENCE)[1]
     except subprocess.TimeoutExpired:
         process.kill()
+        process.communicate()
         said = "Traceback: it never ends"
     alone = ended(mark)
     if shortage == READ_ONLY:

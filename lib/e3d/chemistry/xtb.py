@@ -20,6 +20,7 @@ from threadpoolctl import ThreadpoolController
 from e3d.chemistry.bonding import check_electrons
 from e3d.chemistry.relaxation import minimum
 from e3d.errors import E3DError
+from e3d.memory import keep_freed
 from e3d.units import EV_PER_HARTREE
 
 _HARTREE_PER_KELVIN = kB / EV_PER_HARTREE
@@ -84,7 +85,12 @@ def one_thread() -> AbstractContextManager:
 
 @cache
 def _openmp() -> ThreadpoolController:
-    """The OpenMP runtimes of this process, looked for once: a search takes milliseconds."""
+    """The OpenMP runtimes of this process, looked for once: a search takes milliseconds.
+
+    The matrices of a single point are then kept too: of large molecules, mapping them afresh in
+    every iteration of the SCF takes longer than the arithmetic.
+    """
+    keep_freed()
     import tblite.interface  # noqa: F401  (its runtime must be among them)
 
     return ThreadpoolController().select(user_api="openmp")

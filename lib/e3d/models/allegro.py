@@ -10,9 +10,9 @@ import torch
 from ase.data import chemical_symbols
 
 from e3d.errors import E3DError
+from e3d.memory import keep_freed
 from e3d.models.checkpoint import one_line, read_metadata, read_weights, weights_file
 from e3d.models.foreign import check_allegro, load_module
-from e3d.models.memory import keep_freed
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from e3d import files
 from e3d.data.dataset import Dataset
 from e3d.data.guarded import require_opens
 from e3d.errors import E3DError
-from e3d.models.memory import ENVIRONMENT
+from e3d.memory import ENVIRONMENT
 from e3d.training.nequip import configuration, with_types_of_checkpoint
 from e3d.training.settings import Hardware, Settings, is_large, resolved
 from e3d.training.zero import given_zero

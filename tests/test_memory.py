@@ -6,12 +6,12 @@ import sys
 
 import pytest
 
-from e3d.models import memory
+from e3d import memory
 
 CODE = """
 import resource, sys, torch
 if sys.argv[1] == "kept":
-    from e3d.models.memory import keep_freed
+    from e3d.memory import keep_freed
     assert keep_freed()
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt

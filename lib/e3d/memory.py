@@ -1,4 +1,4 @@
-"""Memory of large tensors is kept by the process, not given back and asked for anew.
+"""Memory of large arrays is kept by the process, not given back and asked for anew.
 
 The C library maps each block of 32 MB and more afresh and returns it when it is freed. The tensor
 products of an Allegro model allocate such blocks in every forward pass, and the page faults then
