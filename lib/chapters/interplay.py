@@ -82,7 +82,7 @@ def correlation(
 def verdict(found: Estimate, least: float) -> str:
     """Whether a rank correlation is of use: `least` or more in size, and not by chance."""
     if abs(found["value"]) < least:
-        return f"refuted: |ρ| < {least}"
+        return f"refuted by the criterion declared, |ρ| < {least}"
     low, high = found["low"], found["high"]
     if low is None or high is None or low <= 0 <= high:
         return "undecided: the interval includes zero"

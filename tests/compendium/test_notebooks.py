@@ -60,6 +60,8 @@ SMALL: dict[str, list[str]] = {
         "n_molecules=10",
         "only=[n100-s0, n10000-s0, n10000-s1, n10000-s2]",
     ],
+    "28_inorganic": ["max_seeds=2", "n_compared=10", "n_untrained=2", "n_resamples=50"],
+    "29_scenarios": ["n_test=20", "n_shown=25"],
 }
 
 #: Chapters that take seconds, executed as they are.

@@ -196,6 +196,8 @@ def test_what_the_bounds_allow_at_most_is_built_in_seconds() -> None:
 @pytest.mark.parametrize(
     "folder", sorted(p.parent for p in CHECKPOINTS.rglob("model.yaml")), ids=lambda p: p.name
 )
-def test_every_checkpoint_of_the_project_is_let_through(folder: Path) -> None:
+def test_every_checkpoint_of_the_project_is_let_through_and_knows_damage(folder: Path) -> None:
     metadata = read_metadata(folder)
+    assert set(metadata["weights_sha256"]) == {f.name for f in folder.glob("*.safetensors")}
+    assert metadata["architecture_sha256"]
     assert metadata == yaml.safe_load((folder / "model.yaml").read_text())
