@@ -141,6 +141,16 @@ def test_a_binary_file_is_no_notebook(tmp_path: Path) -> None:
         parameters.defaults(tmp_path / "data.h5")
 
 
+def test_cells_that_lack_an_id_are_no_matter(notebook: Path) -> None:
+    content = json.loads(notebook.read_text())
+    for cell in content["cells"]:
+        del cell["id"]
+    notebook.write_text(json.dumps(content))
+    out = execute.run_here(notebook, ["n_bins=3"])
+    executed = nbformat.read(out / notebook.name, as_version=4)
+    assert executed.cells[-1].outputs[0].text.startswith("3 ")
+
+
 @pytest.mark.parametrize("cell", ["x = open('y')", "x, y = 1, 2", "x =", "x[0] = 1"])
 def test_only_plain_literals_are_parameters(tmp_path: Path, cell: str) -> None:
     path = tmp_path / "bad.ipynb"

@@ -20,6 +20,7 @@ from papermill.exceptions import PapermillException, PapermillExecutionError
 from zmq import ZMQError
 
 from e3d.chemistry import killable
+from e3d.compendium.parameters import cells_without_id
 from e3d.errors import E3DError, no_memory, out_of_memory, said
 from e3d.paths import ROOT, shown
 
@@ -64,7 +65,11 @@ def executed(notebook: Path, working: Path, values: dict[str, Any]) -> nbformat.
     # one thread: faster for small molecules, and sums come out the same on any number of cores
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     logging.getLogger("papermill").setLevel(logging.CRITICAL)  # it is said below, in one line
-    with _folders_of_jupyter() as folder, _failures_said(notebook, working, folder / _ERRORS):
+    with (
+        _folders_of_jupyter() as folder,
+        _failures_said(notebook, working, folder / _ERRORS),
+        cells_without_id(),
+    ):
         return papermill.execute_notebook(
             notebook,
             working,

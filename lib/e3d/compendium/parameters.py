@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from types import NoneType
@@ -17,6 +19,7 @@ from typing import Any
 
 import nbformat
 import yaml
+from nbformat.warnings import MissingIDFieldWarning
 
 from e3d.errors import E3DError, said
 
@@ -43,14 +46,23 @@ def defaults(notebook: Path) -> dict[str, Any]:
         ) from None
 
 
+@contextmanager
+def cells_without_id() -> Iterator[None]:
+    """Where notebooks are read: cells may lack an id, as those of older versions of Jupyter do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MissingIDFieldWarning)
+        yield
+
+
 def read(notebook: Path) -> nbformat.NotebookNode:
     """A notebook of Jupyter's current format.
 
     Raises E3DError when it is missing, no notebook, or one of another format.
     """
     try:
-        found = nbformat.read(notebook, as_version=4)
-        nbformat.validate(found)
+        with cells_without_id():
+            found = nbformat.read(notebook, as_version=4)
+            nbformat.validate(found)
     except FileNotFoundError:
         raise E3DError(f"notebook {notebook} does not exist; see notebooks/ for those there are") \
             from None  # fmt: skip
