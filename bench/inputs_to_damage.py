@@ -28,6 +28,7 @@ from e3d.chemistry.bonding import embed, parse_smiles
 from e3d.cli import app
 from e3d.compendium import execute, kernel, pipeline, provenance, rendering
 from e3d.compendium.difference import page  # noqa: F401
+from e3d.compendium.parameters import cells_without_id
 from e3d.decomposition import report, zeros  # noqa: F401
 from e3d.errors import E3DError
 from e3d.models import allegro
@@ -210,7 +211,8 @@ _PIPELINE = {
 
 def _injected(notebook: Path, working: Path, values: dict[str, Any]) -> nbformat.NotebookNode:
     """In the place of an execution: the values that a kernel would see must be those given."""
-    found = load_notebook_node(str(notebook))
+    with cells_without_id():
+        found = load_notebook_node(str(notebook))
     found = parameterize_notebook(found, values, kernel_name="python3", language="python")
     (source,) = [cell.source for cell in found.cells
                  if "injected-parameters" in cell.metadata.get("tags", [])]  # fmt: skip
